@@ -1,0 +1,78 @@
+//! When somebody calls: `WebhookTrigger`.
+
+use kube_derive::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::nullable::or_default;
+use crate::schedule_trigger::{ActionRef, Sources};
+use crate::status::TriggerStatus;
+
+/// Checks its sources when its URL is called.
+#[expect(clippy::duplicated_attributes, reason = "each column has its own type and path")]
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "git-events-runner.rs",
+    version = "v1alpha1",
+    kind = "WebhookTrigger",
+    doc = "Checks its sources when its URL is called.",
+    namespaced,
+    shortname = "wt",
+    category = "git-events",
+    status = "TriggerStatus",
+    printcolumn(name = "State", type_ = "string", json_path = ".status.state"),
+    printcolumn(name = "Last Run", type_ = "date", json_path = ".status.lastRun"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    crates(kube_core = "::kube_core"),
+    derive = "PartialEq"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookTriggerSpec {
+    /// What is watched.
+    pub sources: Sources,
+    /// Who may call, and how.
+    pub webhook: Webhook,
+    /// What runs when a source changed.
+    pub action: ActionRef,
+}
+
+/// How the trigger may be called.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Webhook {
+    /// Allows the call that names no source and checks all.
+    #[serde(default, deserialize_with = "or_default")]
+    pub multi_source: bool,
+    /// What a caller must know; absent means that anybody may call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_config: Option<WebhookAuth>,
+}
+
+/// What a caller must know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookAuth {
+    /// The Secret that holds what a caller must know.
+    pub secret_ref: WebhookSecretRef,
+    /// The key in the Secret.
+    #[schemars(length(max = 1024))]
+    pub key: String,
+    /// The header that is compared with the Secret's value; the configuration's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub header: Option<String>,
+}
+
+/// A Secret of the trigger's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookSecretRef {
+    /// The Secret's name.
+    #[schemars(length(max = 1024))]
+    pub name: String,
+}
