@@ -1,0 +1,4 @@
+//! The program, run as a Job runs it.
+
+#[cfg(test)]
+mod clone;

@@ -1,0 +1,225 @@
+//! Why is there no answer? Safe to show: errors hold a host, never a URI or a credential.
+
+use std::time::Duration;
+
+use crate::{
+    Commit, Reference, RepoUri,
+    ls_refs::{Malformed, sanitise},
+};
+
+/// A remote that did not give what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody here speaks that yet.
+    #[error("{scheme}:// is not supported")]
+    Transport {
+        /// As in the URI.
+        scheme: &'static str,
+    },
+    /// The credential has bytes that no header may have.
+    #[error(
+        "the credentials for {host} cannot be sent: control characters, or a colon in the username"
+    )]
+    Credentials {
+        /// Who they were for.
+        host: String,
+    },
+    /// No HTTP client could be made, most often for want of root certificates.
+    #[error("cannot set up an http client")]
+    Client {
+        /// What is missing.
+        source: reqwest::Error,
+    },
+    /// No connection, or none that held.
+    #[error("cannot talk to {host}")]
+    Talk {
+        /// Who does not answer.
+        host: String,
+        /// What went wrong, without the URI.
+        source: reqwest::Error,
+    },
+    /// The time given is over.
+    #[error("{host} did not answer within {limit:?}")]
+    Slow {
+        /// Who is slow.
+        host: String,
+        /// The time it had.
+        limit: Duration,
+    },
+    /// Anything but success.
+    #[error("{host} answers with HTTP status {status}")]
+    Status {
+        /// Who says so.
+        host: String,
+        /// The status.
+        status: u16,
+        /// How long it asks us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// To another host, down to http, in circles, or to where no repository is.
+    #[error("{host} redirects to where we do not follow")]
+    Redirect {
+        /// Who sent us away.
+        host: String,
+    },
+    /// The server talks, but not git.
+    #[error("{host} does not answer as a git server does")]
+    Answer {
+        /// Who answers.
+        host: String,
+        /// What is wrong with it.
+        source: Malformed,
+    },
+    /// The server says no in git's own way.
+    #[error("{host} refuses: {message}")]
+    Remote {
+        /// Who refuses.
+        host: String,
+        /// In its words, cut, and without control characters.
+        message: String,
+    },
+    /// The older protocols gave no answer either.
+    #[error("{host} does not speak git over http in any version")]
+    Older {
+        /// Who was asked.
+        host: String,
+        /// What gix says.
+        source: Said,
+    },
+    /// No ref can have this prefix.
+    #[error("not a prefix of a ref")]
+    Prefix,
+    /// The remote has no such branch or tag.
+    #[error("{reference} does not exist on the remote")]
+    RefNotFound {
+        /// What was looked for.
+        reference: Reference,
+    },
+    /// The reference has moved on, and the server gives no commit by its id.
+    #[error("{reference} is no longer at {commit}, and {host} does not give a commit by its id")]
+    Moved {
+        /// Who was asked.
+        host: String,
+        /// What was followed.
+        reference: Reference,
+        /// What was wanted.
+        commit: Commit,
+    },
+    /// Neither a commit nor a reference was named.
+    #[error("nothing to fetch: neither a commit nor a reference")]
+    Nothing,
+    /// The pack did not arrive or is broken.
+    #[error("cannot fetch from {host}")]
+    Fetch {
+        /// Who was asked.
+        host: String,
+        /// What gix says.
+        source: Said,
+    },
+    /// More than a source may have.
+    #[error("the repository has more than {most} {what}")]
+    Large {
+        /// What there is too much of.
+        what: &'static str,
+        /// The limit.
+        most: u64,
+    },
+    /// A path, or a link's target, that is not below the destination.
+    #[error("the repository is refused: {path} {reason}")]
+    Unsafe {
+        /// In the repository, cut, and without control characters.
+        path: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The files could not be taken out of the pack.
+    #[error("cannot check out")]
+    Checkout {
+        /// What gix says.
+        source: Said,
+    },
+    /// The directory to fetch into is not an empty one that we may write to.
+    #[error("cannot use the destination")]
+    Destination {
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A thread of ours is gone: the process is going down.
+    #[error("a worker thread ended early")]
+    Worker,
+}
+
+/// The words of a library, which may repeat addresses and server's messages: one line of them,
+/// cut, without the address and without control characters.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Said(String);
+
+impl Said {
+    pub(crate) fn of(error: &dyn std::error::Error) -> Self {
+        Self::about(error, None)
+    }
+
+    /// Of a request to this remote, whose address is left out.
+    pub(crate) fn by(error: &dyn std::error::Error, uri: &RepoUri) -> Self {
+        Self::about(error, Some(uri))
+    }
+
+    fn about(error: &dyn std::error::Error, uri: Option<&RepoUri>) -> Self {
+        let mut words = Vec::<String>::new();
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Some layers only repeat what they hold.
+            if words.last().is_none_or(|last| !last.contains(&text)) {
+                words.push(text);
+            }
+            cause = error.source();
+        }
+        let words = words.join(": ");
+        let words =
+            uri.map_or_else(|| words.clone(), |it| words.replace(&it.to_string(), it.host()));
+        Self(sanitise(words.as_bytes()))
+    }
+}
+
+impl Error {
+    /// The credentials are wrong, missing or not enough: read the Secret again.
+    pub fn is_auth(&self) -> bool {
+        matches!(self, Self::Status { status: 401 | 403, .. })
+    }
+
+    /// How long the server wants to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { status: 429 | 503, retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The same question may well get an answer later, with nothing mended on our side.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Talk { .. }
+            | Self::Slow { .. }
+            | Self::Answer { .. }
+            | Self::Fetch { .. }
+            | Self::Older { .. }
+            | Self::Moved { .. }
+            | Self::Worker => true,
+            Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
+            Self::Transport { .. }
+            | Self::Credentials { .. }
+            | Self::Client { .. }
+            | Self::Redirect { .. }
+            | Self::Remote { .. }
+            | Self::Prefix
+            | Self::RefNotFound { .. }
+            | Self::Nothing
+            | Self::Large { .. }
+            | Self::Unsafe { .. }
+            | Self::Checkout { .. }
+            | Self::Destination { .. } => false,
+        }
+    }
+}
