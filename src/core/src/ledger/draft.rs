@@ -1,0 +1,275 @@
+//! How does a decision become a status? The next status while it is being decided.
+
+use std::collections::BTreeMap;
+
+use ger_api::TriggerStatus;
+use ger_api::status::{CheckedSource, Run, RunPhase, RunReason};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Basis, MOST_UNFINISHED, Notice, Requested, Severity, Verdict, conditions, due, id, prune,
+    unfinished,
+};
+use crate::change::{self, Change, Head};
+use crate::plan::{Forced, Plan, RunAt};
+
+/// A check that found nothing new writes no more often than this.
+const HEARTBEAT: SignedDuration = SignedDuration::from_hours(1);
+
+/// From here on a failing source's count is written when it has doubled: that is never more often
+/// than the heartbeat for long, and the count stays honest to a factor of two.
+const FAILURES_WRITTEN_FROM: i64 = 64;
+
+/// The next status of a trigger.
+pub(crate) struct Draft<'a> {
+    plan: &'a Plan,
+    before: &'a TriggerStatus,
+    status: TriggerStatus,
+    now: Timestamp,
+    recorded: Vec<String>,
+    events: Vec<Notice>,
+    /// Something was decided that must be written.
+    is_news: bool,
+}
+
+impl<'a> Draft<'a> {
+    pub(crate) fn new(plan: &'a Plan, before: &'a TriggerStatus, now: Timestamp) -> Self {
+        let now = due::whole_millis(now);
+        let status = before.clone();
+        Self { plan, before, status, now, recorded: Vec::new(), events: Vec::new(), is_news: false }
+    }
+
+    pub(crate) fn compare(&self, source: &str, head: &Head) -> Change {
+        change::compare(self.status.checked_sources.get(source), head, self.now)
+    }
+
+    /// Whether the source may get one more run.
+    pub(crate) fn has_room(&self, source: &str) -> bool {
+        unfinished(&self.status).filter(|it| it.source == source).count() < MOST_UNFINISHED
+    }
+
+    /// Gives the commit to the runs that were requested before the check was sent. A run that was
+    /// requested since, or again since, waits for the next check.
+    pub(crate) fn answer_requests(&mut self, basis: &Basis, head: &Head) {
+        let is_answered = |it: &mut Run| {
+            let asked = Requested { id: it.id.clone(), occasion: it.occasion.clone() };
+            it.source == basis.source
+                && it.phase == RunPhase::Requested
+                && basis.requested.contains(&asked)
+        };
+        let answered: Vec<Run> = self.status.runs.extract_if(.., is_answered).collect();
+        for run in answered {
+            self.answer(run, basis, head);
+        }
+    }
+
+    /// The runs stand in the order in which they got their commits: the last is the newest.
+    fn answer(&mut self, mut run: Run, basis: &Basis, head: &Head) {
+        self.is_news = true;
+        let runs_anyway = run.forced || !self.plan.on_change_only;
+        if runs_anyway || self.compare(&basis.source, head).is_change() {
+            self.start(run, basis, head);
+        } else {
+            run.phase = RunPhase::Unchanged;
+            run.finished_at = Some(self.now);
+            self.status.runs.push(run);
+        }
+    }
+
+    /// Whether this check makes a run of its own, beside those that were requested.
+    pub(crate) fn is_due(&self, source: &str, head: &Head, nominal: Option<&str>) -> bool {
+        let change = self.compare(source, head);
+        if self.plan.on_change_only || change == Change::First {
+            return change.is_change();
+        }
+        nominal.is_some() && due::is_due(self.plan, &self.status, source, self.now)
+    }
+
+    /// Adds the run, and moves the source's record with it: both or neither.
+    pub(crate) fn record(&mut self, basis: &Basis, head: &Head, nominal: Option<&str>) {
+        let is_change = self.compare(&basis.source, head).is_change();
+        let reason = if is_change { RunReason::Changed } else { RunReason::Scheduled };
+        let occasion = nominal.filter(|_| !self.plan.on_change_only).map(str::to_owned);
+
+        let run = self.new_run(&basis.source, reason, occasion);
+        self.start(run, basis, head);
+    }
+
+    /// Gives a run its commit, and moves the source's record there.
+    fn start(&mut self, mut run: Run, basis: &Basis, head: &Head) {
+        run.previous_commit = self.advance(&basis.source, head);
+        run.phase = RunPhase::Pending;
+        run.commit = Some(head.commit.as_str().to_owned());
+        run.fingerprint = Some(basis.fingerprint.clone());
+        run.message = None;
+
+        let message = format!("run {} of source {} at commit {}", run.id, run.source, head.commit);
+        self.tell(Severity::Normal, "RunRecorded", message);
+        self.recorded.push(run.id.clone());
+        self.status.last_run = Some(self.now);
+        self.status.runs.push(run);
+    }
+
+    fn new_run(&mut self, source: &str, reason: RunReason, occasion: Option<String>) -> Run {
+        self.is_news = true;
+        // Wraps rather than stops: a sequence that stands still would give two runs one id.
+        self.status.sequence = self.status.sequence.wrapping_add(1);
+        let why = occasion.as_deref().unwrap_or(id::CHANGE);
+        Run {
+            id: id::run_id(&self.plan.uid, source, self.status.sequence, why),
+            source: source.to_owned(),
+            commit: None,
+            reason,
+            occasion,
+            phase: RunPhase::Requested,
+            job: None,
+            job_uid: None,
+            requested_at: Some(self.now),
+            started_at: None,
+            finished_at: None,
+            message: None,
+            forced: false,
+            previous_commit: None,
+            fingerprint: None,
+            unknown: BTreeMap::new(),
+        }
+    }
+
+    /// Moves the source's record to the head; gives the commit that it was at before.
+    ///
+    /// The record is never the same again afterwards, even if the commit is: a check that was sent
+    /// before knows by that that its answer is old.
+    fn advance(&mut self, source: &str, head: &Head) -> Option<String> {
+        let is_change = self.compare(source, head).is_change();
+        let now = self.now;
+        let done = due::done_at(self.plan, &self.status, source, now);
+        let record = self.status.checked_sources.entry(source.to_owned()).or_default();
+        if is_change {
+            let previous = record.commit_hash.take().or_else(|| record.previous_commit.take());
+            record.previous_commit = previous.filter(|it| it != head.commit.as_str());
+            record.changed = Some(due::after(record.changed, now));
+            record.file_hash = None;
+        }
+        record.commit_hash = Some(head.commit.as_str().to_owned());
+        record.checked_at = Some(due::after(record.checked_at, done));
+        record.previous_commit.clone()
+    }
+
+    /// Notes a further request in the one that waits; false if none does.
+    pub(crate) fn bump_request(&mut self, source: &str, run_at: &RunAt) -> bool {
+        let waits = |it: &&mut Run| it.source == source && it.phase == RunPhase::Requested;
+        let Some(run) = self.status.runs.iter_mut().find(waits) else { return false };
+        run.occasion = Some(run_at.value.clone());
+        run.forced |= run_at.forced == Forced::Yes;
+        self.is_news = true;
+        true
+    }
+
+    pub(crate) fn request(&mut self, source: &str, run_at: &RunAt) {
+        let occasion = Some(run_at.value.clone());
+        let mut run = self.new_run(source, RunReason::Manual, occasion);
+        run.forced = run_at.forced == Forced::Yes;
+        self.recorded.push(run.id.clone());
+        self.status.runs.push(run);
+    }
+
+    /// Ends a request: its runs and the memory that it was handled are one write.
+    pub(crate) fn handled(mut self, run_at: &RunAt) -> Verdict {
+        self.status.last_handled_run_at = Some(run_at.value.clone());
+        self.is_news = true;
+        self.write()
+    }
+
+    /// Ends a check that found a head.
+    pub(crate) fn reached(mut self, source: &str, head: &Head) -> Verdict {
+        let is_back = self.answers_again(source);
+        let last_run = self.before.last_run.map(|it| change::as_known(it, self.now));
+        let beats = last_run.is_none_or(|it| self.now.duration_since(it) >= HEARTBEAT);
+        if !(is_back || beats || self.is_news || self.spec_is_new()) {
+            return Verdict::Nothing;
+        }
+        if beats {
+            self.status.last_run = Some(self.now);
+        }
+        let is_same = self.compare(source, head) == Change::Same;
+        let now = self.now;
+        let record = self.status.checked_sources.entry(source.to_owned()).or_default();
+        if is_same {
+            // What the original recorded of an annotated tag is its object: same head, true name.
+            record.commit_hash = Some(head.commit.as_str().to_owned());
+        }
+        if self.plan.on_change_only && !self.is_news {
+            record.checked_at = Some(due::after(record.checked_at, now));
+        }
+        self.write()
+    }
+
+    /// Ends a check whose run found no room. What was decided beside it is still written.
+    pub(crate) fn coalesced(mut self, source: &str) -> Verdict {
+        if self.answers_again(source) || self.is_news { self.write() } else { Verdict::Coalesced }
+    }
+
+    /// Forgets that a source failed; false if it did not.
+    fn answers_again(&mut self, source: &str) -> bool {
+        let Some(record) = self.status.checked_sources.get_mut(source) else { return false };
+        if record.failures == 0 && record.message.is_none() {
+            return false;
+        }
+        record.failures = 0;
+        record.message = None;
+        self.tell(Severity::Normal, "SourceReachable", format!("source {source} answers again"));
+        true
+    }
+
+    /// Ends a check that found nothing. `lastRun` stays: the firing is not done.
+    pub(crate) fn unavailable(mut self, source: &str, message: &str, failures: i64) -> Verdict {
+        let message = prune::shorten(message);
+        let known = self.record_of(source).cloned().unwrap_or_default();
+        let failures = failures.max(known.failures.saturating_add(1)).max(1);
+        let reason = conditions::reason_of(&message);
+        let is_transition = known.failures == 0
+            || known.message.as_deref().map(conditions::reason_of) != Some(reason);
+        let has_doubled = failures >= FAILURES_WRITTEN_FROM && failures / 2 >= known.failures;
+        if !(is_transition || has_doubled || self.spec_is_new()) {
+            return Verdict::Nothing;
+        }
+        if is_transition {
+            self.tell(Severity::Warning, reason, format!("source {source}: {message}"));
+        }
+        let record = self.status.checked_sources.entry(source.to_owned()).or_default();
+        record.failures = failures;
+        record.message = Some(message);
+        self.write()
+    }
+
+    fn record_of(&self, source: &str) -> Option<&CheckedSource> {
+        self.status.checked_sources.get(source)
+    }
+
+    /// The status does not say yet that this spec was understood.
+    fn spec_is_new(&self) -> bool {
+        conditions::is_unsaid(self.before, self.plan.generation)
+    }
+
+    fn tell(&mut self, severity: Severity, reason: &str, message: String) {
+        self.events.push(Notice { severity, reason: reason.to_owned(), message });
+    }
+
+    fn write(mut self) -> Verdict {
+        let sources = &self.plan.sources;
+        self.status.checked_sources.retain(|name, _| sources.contains(name));
+        for record in self.status.checked_sources.values_mut().filter(|it| it.commit_hash.is_some())
+        {
+            // The original knew one time for all sources; from here on each has its own.
+            record.checked_at = record.checked_at.or(self.before.last_run);
+        }
+        prune::prune(&mut self.status);
+        conditions::understood(&mut self.status, self.plan.generation, self.now);
+        self.status.next_run = due::next_run(self.plan, self.now);
+        Verdict::Write {
+            status: Box::new(self.status),
+            recorded: self.recorded,
+            events: self.events,
+        }
+    }
+}

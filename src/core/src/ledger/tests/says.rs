@@ -1,0 +1,151 @@
+//! What the conditions and notices say, and that they say it once.
+
+use super::*;
+
+fn unavailable(reason: &'static str, failures: i64) -> Answer {
+    Answer::Unavailable { reason, message: "git.test does not answer".to_owned(), failures }
+}
+
+/// Status, reason and message of a condition.
+fn said<'a>(status: &'a TriggerStatus, kind: &str) -> (&'a str, &'a str, &'a str) {
+    let found = status.conditions.iter().find(|it| it.type_ == kind).unwrap();
+    (&found.status, &found.reason, &found.message)
+}
+
+fn events(verdict: &Verdict) -> Vec<(Severity, &str)> {
+    let Verdict::Write { events, .. } = verdict else { panic!("not a write: {verdict:?}") };
+    events.iter().map(|it| (it.severity, it.reason.as_str())).collect()
+}
+
+#[test]
+fn a_failing_source_is_written_once_and_once_when_it_answers_again() {
+    let plan = plan();
+    let fine = succeed(&written(check(&plan, &TriggerStatus::default(), head('a'), 0)), 1);
+
+    let verdict = check(&plan, &fine, unavailable("Unreachable", 1), 10);
+    assert_eq!(events(&verdict), [(Severity::Warning, "Unreachable")]);
+    let failing = written(verdict);
+    let message = "source app: git.test does not answer";
+    assert_eq!(said(&failing, "SourcesReachable"), ("False", "Unreachable", message));
+    assert_eq!(said(&failing, "Ready"), ("False", "Unreachable", message));
+    assert_eq!(failing.last_run, fine.last_run);
+    assert_eq!(check(&plan, &failing, unavailable("Unreachable", 2), 20), Verdict::Nothing);
+
+    let verdict = check(&plan, &failing, head('a'), 30);
+    assert_eq!(events(&verdict), [(Severity::Normal, "SourceReachable")]);
+    let mended = written(verdict);
+    assert_eq!(said(&mended, "SourcesReachable").0, "True");
+    assert_eq!(said(&mended, "Ready").0, "True");
+    assert_eq!((mended.checked_sources["app"].failures, mended.runs.len()), (0, 1));
+}
+
+#[test]
+fn another_reason_to_fail_is_said_and_a_long_failure_is_counted() {
+    let plan = plan();
+    let failing =
+        written(check(&plan, &TriggerStatus::default(), unavailable("Unreachable", 1), 0));
+
+    let refused = written(check(&plan, &failing, unavailable("Unauthorized", 2), 10));
+    assert_eq!(said(&refused, "Ready").1, "Unauthorized");
+
+    assert_eq!(check(&plan, &refused, unavailable("Unauthorized", 63), 20), Verdict::Nothing);
+    let counted = written(check(&plan, &refused, unavailable("Unauthorized", 64), 30));
+    assert_eq!(counted.checked_sources["app"].failures, 64);
+}
+
+#[test]
+fn a_change_that_came_while_a_source_failed_runs_when_it_answers() {
+    let plan = plan();
+    let fine = written(check(&plan, &TriggerStatus::default(), head('a'), 0));
+    let failing = written(check(&plan, &fine, unavailable("Unreachable", 1), 10));
+
+    let mended = written(check(&plan, &failing, head('b'), 20));
+
+    assert_eq!(mended.runs.len(), 2);
+    assert_eq!(mended.checked_sources["app"].failures, 0);
+}
+
+#[test]
+fn a_transition_time_moves_with_the_status_alone() {
+    let plan = plan();
+    let first = written(check(&plan, &TriggerStatus::default(), head('a'), 0));
+    let second = written(check(&plan, &first, head('b'), 10));
+    let busy = succeed(&second, 20);
+    let since = |status: &TriggerStatus, kind: &str| {
+        status.conditions.iter().find(|it| it.type_ == kind).unwrap().last_transition_time.0
+    };
+
+    assert_eq!(since(&second, "Ready"), at(0));
+    assert_eq!(since(&busy, "Reconciling"), at(0));
+    let idle = moved(failed(&busy, &busy.runs[0].id, "", at(30)));
+    assert_eq!(since(&idle, "Reconciling"), at(30));
+}
+
+#[test]
+fn a_spec_that_cannot_be_carried_out_is_said_once_and_taken_back() {
+    let wrong =
+        WrongConfig { reason: Reason::InvalidSchedule, message: "interval: no unit".to_owned() };
+    let fine = written(check(&plan(), &TriggerStatus::default(), head('a'), 0));
+
+    let stalled = moved(wrong_config(&fine, 2, &wrong, at(1)));
+    assert_eq!(stalled.state, TriggerState::WrongConfig);
+    assert_eq!(said(&stalled, "Stalled"), ("True", "InvalidSchedule", "interval: no unit"));
+    assert_eq!(said(&stalled, "Ready").0, "False");
+    assert_eq!((stalled.observed_generation, stalled.next_run), (Some(2), None));
+    assert_eq!(wrong_config(&stalled, 2, &wrong, at(2)), Transition::Nothing);
+
+    // Its runs go on, and end.
+    let ended = succeed(&stalled, 3);
+    assert_eq!(ended.state, TriggerState::WrongConfig);
+
+    let mended = Plan { generation: 3, ..plan() };
+    let mended = written(check(&mended, &ended, head('a'), 4));
+    assert_eq!((mended.state, mended.observed_generation), (TriggerState::Idle, Some(3)));
+    assert_eq!(said(&mended, "Ready").0, "True");
+    assert_eq!(said(&mended, "Stalled").0, "False");
+}
+
+#[test]
+fn a_spec_that_was_understood_is_said_once_for_each_generation() {
+    let status = moved(accepted(&TriggerStatus::default(), 1, at(0)));
+
+    assert_eq!(said(&status, "Ready").0, "True");
+    assert_eq!(accepted(&status, 1, at(1)), Transition::Nothing);
+    assert!(matches!(accepted(&status, 2, at(1)), Transition::Write(_)));
+}
+
+#[test]
+fn a_run_whose_job_cannot_be_made_yet_says_why_until_it_can() {
+    let status = written(check(&plan(), &TriggerStatus::default(), head('a'), 0));
+    let id = status.runs[0].id.clone();
+
+    let waiting = moved(blocked(&status, &id, "ActionMissing", "there is no Action build", at(1)));
+    let message = format!("run {id}: there is no Action build");
+    assert_eq!(said(&waiting, "Ready"), ("False", "ActionMissing", message.as_str()));
+    assert_eq!(blocked(&waiting, &id, "ActionMissing", "still none", at(2)), Transition::Nothing);
+
+    let queued = moved(queued(&waiting, &id, "job", "job-uid", at(3)));
+    assert_eq!(said(&queued, "Ready").0, "True");
+    assert_eq!(queued.runs[0].message, None);
+}
+
+#[test]
+fn a_hostile_message_makes_no_reason() {
+    for message in ["no reason", "two words: x", ": x", "9: x", "ä: x", ""] {
+        assert_eq!(conditions::reason_of(message), "Unknown", "{message:?}");
+    }
+    assert_eq!(conditions::reason_of("Unreachable: x: y"), "Unreachable");
+}
+
+#[test]
+fn records_of_sources_no_longer_listed_are_dropped_with_the_next_write() {
+    let mut status = TriggerStatus::default();
+    status
+        .checked_sources
+        .insert("old".to_owned(), CheckedSource { failures: 3, ..CheckedSource::default() });
+
+    let status = written(check(&plan(), &status, head('a'), 0));
+
+    assert_eq!(status.checked_sources.keys().collect::<Vec<_>>(), ["app"]);
+    assert_eq!(said(&status, "SourcesReachable").0, "True");
+}

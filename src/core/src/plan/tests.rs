@@ -1,0 +1,196 @@
+//! Specs that are good, and what is said of those that are not.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn trigger(change: impl FnOnce(&mut Value)) -> ScheduleTrigger {
+    let mut object = json!({
+        "apiVersion": "git-events-runner.rs/v1alpha1",
+        "kind": "ScheduleTrigger",
+        "metadata": {
+            "namespace": "team", "name": "deploy", "uid": "u-1", "generation": 3,
+            "annotations": {},
+        },
+        "spec": {
+            "sources": {"names": ["app"]},
+            "schedule": {"interval": "10s"},
+            "action": {"name": "build"},
+        },
+    });
+    change(&mut object);
+    serde_json::from_value(object).unwrap()
+}
+
+fn plan(change: impl FnOnce(&mut Value)) -> Result<Plan, WrongConfig> {
+    Plan::of_schedule(&ClusterName::hub(), &trigger(change))
+}
+
+fn wrong(change: impl FnOnce(&mut Value)) -> (Reason, String) {
+    let wrong = plan(change).unwrap_err();
+    (wrong.reason, wrong.message)
+}
+
+fn git_repo(spec: &Value) -> ger_api::GitRepoSpec {
+    serde_json::from_value(spec.clone()).unwrap()
+}
+
+fn source(spec: &Value) -> Result<Source, WrongConfig> {
+    Source::of(SourceKind::ClusterGitRepo, "app", &git_repo(spec))
+}
+
+#[test]
+fn a_plain_trigger_is_understood_with_its_defaults() {
+    let plan = plan(|_| {}).unwrap();
+
+    assert_eq!(plan.key.to_string(), "hub/ScheduleTrigger/team/deploy");
+    assert_eq!((plan.uid.as_str(), plan.generation), ("u-1", 3));
+    assert_eq!(plan.sources, ["app"]);
+    assert_eq!(plan.reference, Reference::Branch("main".to_owned()));
+    assert!(plan.on_change_only && !plan.suspend);
+    assert_eq!(plan.run_at, None);
+}
+
+#[test]
+fn names_of_sources_are_few_valid_and_different() {
+    let of = |names: Vec<String>| wrong(|it| it["spec"]["sources"]["names"] = json!(names));
+    let many: Vec<String> = (0..65).map(|it| format!("app-{it}")).collect();
+
+    for (names, told) in [
+        (vec![], "empty"),
+        (many, "65 names"),
+        (vec!["app".to_owned(), "app".to_owned()], "twice"),
+        (vec!["App".to_owned()], "not the name"),
+        (vec!["../app".to_owned()], "not the name"),
+        (vec![String::new()], "not the name"),
+    ] {
+        let (reason, message) = of(names);
+        assert_eq!(reason, Reason::InvalidSources);
+        assert!(message.contains(told), "{message}");
+    }
+}
+
+#[test]
+fn references_that_git_would_not_take_are_refused() {
+    let of = |kind: &str, name: &str| {
+        wrong(|it| it["spec"]["sources"]["watchOn"] = json!({"reference": {kind: name}}))
+    };
+
+    for name in
+        ["", "-x", "--upload-pack=x", "a..b", "a b", "a.lock", "a//b", "a@{1}", ".a", "a\n", "a."]
+    {
+        assert_eq!(of("branch", name).0, Reason::InvalidReference, "{name:?}");
+        assert_eq!(of("tag", name).0, Reason::InvalidReference, "{name:?}");
+    }
+    for name in ["main", "a1b2c3", &"A".repeat(40), &"a".repeat(41)] {
+        assert_eq!(of("commit", name).0, Reason::InvalidReference, "{name:?}");
+    }
+    let good = plan(|it| {
+        it["spec"]["sources"]["watchOn"] = json!({"reference": {"commit": "a".repeat(64)}});
+    });
+    assert!(good.is_ok());
+}
+
+#[test]
+fn schedules_that_cannot_be_followed_are_refused() {
+    for schedule in [json!({"interval": "999ms"}), json!({"interval": "10"}), json!({"cron": "x"})]
+    {
+        assert_eq!(wrong(|it| it["spec"]["schedule"] = schedule).0, Reason::InvalidSchedule);
+    }
+}
+
+#[test]
+fn nothing_runs_half_understood() {
+    let files = |it: &mut Value| it["spec"]["sources"]["watchOn"] = json!({"files": ["src/**"]});
+
+    assert_eq!(wrong(files).0, Reason::NotSupportedYet);
+    assert_eq!(not_served(TriggerKind::Webhook).unwrap().reason, Reason::NotSupportedYet);
+    assert_eq!(not_served(TriggerKind::Schedule), None);
+}
+
+#[test]
+fn a_wish_to_run_now_is_read_from_the_annotations() {
+    let run_at =
+        |annotations: Value| plan(|it| it["metadata"]["annotations"] = annotations).unwrap().run_at;
+
+    let plain = run_at(json!({RUN_AT: "now"})).unwrap();
+    let forced = run_at(json!({RUN_AT: "now", FORCE: "true"})).unwrap();
+    let long = run_at(json!({RUN_AT: "x".repeat(10_000)})).unwrap();
+
+    assert_eq!((plain.value.as_str(), plain.forced), ("now", Forced::No));
+    assert_eq!(forced.forced, Forced::Yes);
+    assert!(long.value.len() <= 64);
+    assert_eq!(run_at(json!({FORCE: "true"})), None);
+    assert_eq!(run_at(json!({RUN_AT: ""})), None);
+}
+
+#[test]
+fn a_fingerprint_tells_what_is_watched_apart() {
+    let main = plan(|_| {}).unwrap();
+    let tag = Plan { reference: Reference::Tag("main".to_owned()), ..main.clone() };
+    let print = main.fingerprint("app", "https://git.test/app");
+
+    assert_eq!(print, main.fingerprint("app", "https://git.test/app"));
+    for other in [
+        main.fingerprint("app", "https://git.test/lib"),
+        main.fingerprint("lib", "https://git.test/app"),
+        tag.fingerprint("app", "https://git.test/app"),
+    ] {
+        assert_ne!(print, other);
+    }
+}
+
+#[test]
+fn only_the_keys_that_are_needed_are_asked_for() {
+    let auth = |kind: &str| {
+        let auth = json!({"type": kind, "secretRef": {"name": "cred", "namespace": "infra"}});
+        source(&json!({"repoUri": "https://git.test/app", "authConfig": auth}))
+            .unwrap()
+            .auth
+            .unwrap()
+    };
+
+    let basic = auth("basic");
+    assert_eq!(
+        (basic.key("username"), basic.key("password")),
+        (Some("username"), Some("password"))
+    );
+    assert_eq!(basic.key("token"), None);
+    assert_eq!(basic.namespace.as_deref(), Some("infra"));
+    assert_eq!(auth("token").keys.len(), 1);
+}
+
+#[test]
+fn a_git_repo_reads_no_secret_of_another_namespace() {
+    let auth = json!({"type": "token", "secretRef": {"name": "cred", "namespace": "infra"}});
+    let spec = json!({"repoUri": "https://git.test/app", "authConfig": auth});
+
+    let source = Source::of(SourceKind::GitRepo, "app", &git_repo(&spec)).unwrap();
+
+    assert_eq!(source.auth.unwrap().namespace, None);
+}
+
+#[test]
+fn what_cannot_be_asked_says_what_to_fix_and_never_repeats_the_uri() {
+    let ssh = json!({"type": "ssh", "secretRef": {"name": "cred"}});
+    let ca = json!({"caCert": {"secretRef": {"name": "ca"}}});
+    for (spec, reason) in [
+        (json!({"repoUri": "ssh://git@git.test/hunter2"}), Reason::NotSupportedYet),
+        (json!({"repoUri": "git@git.test:hunter2"}), Reason::NotSupportedYet),
+        (json!({"repoUri": "git://git.test/hunter2"}), Reason::NotSupportedYet),
+        (json!({"repoUri": "https://git.test/a", "authConfig": ssh}), Reason::NotSupportedYet),
+        (json!({"repoUri": "https://git.test/a", "tlsConfig": ca}), Reason::NotSupportedYet),
+        (json!({"repoUri": "https://me:hunter2@git.test/a"}), Reason::InvalidSource),
+        (json!({"repoUri": "file:///hunter2"}), Reason::InvalidSource),
+        (json!({"repoUri": "ext::sh -c hunter2"}), Reason::InvalidSource),
+        (json!({"repoUri": "--upload-pack=hunter2"}), Reason::InvalidSource),
+        (json!({"repoUri": "https://-hunter2/a"}), Reason::InvalidSource),
+        (json!({"repoUri": "https:///hunter2"}), Reason::InvalidSource),
+    ] {
+        let wrong = source(&spec).unwrap_err();
+
+        assert_eq!(wrong.reason, reason, "{spec}: {wrong}");
+        assert!(!wrong.message.contains("hunter2"), "{wrong}");
+        assert!(wrong.message.starts_with("ClusterGitRepo \"app\": "), "{wrong}");
+    }
+}
