@@ -1,0 +1,283 @@
+//! What the API does with a request: every operation runs whole under the store's lock.
+
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod patch;
+pub(crate) mod read;
+pub(crate) mod update;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    kinds, object,
+    refusal::{Cause, Refusal, Result},
+    registry::{Resource, Version},
+    schema::{self, Mode},
+    store::{Key, State, Stored},
+    validate,
+};
+
+/// What a request is about, as its path says.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) version: String,
+    /// `None` for cluster-scoped resources and for reads across namespaces.
+    pub(crate) namespace: Option<String>,
+    pub(crate) name: String,
+    pub(crate) subresource: String,
+}
+
+impl Target {
+    pub(crate) fn key(&self) -> Key {
+        Key::new(self.namespace.as_deref().unwrap_or_default(), &self.name)
+    }
+
+    pub(crate) fn version(&self) -> Result<&Version> {
+        self.resource.version(&self.version).ok_or_else(Refusal::no_such_path)
+    }
+
+    pub(crate) fn api_version(&self) -> String {
+        self.resource.api_version(&self.version)
+    }
+
+    pub(crate) fn not_found(&self) -> Refusal {
+        Refusal::not_found(&self.resource.subject(&self.name))
+    }
+
+    pub(crate) fn existing(&self, state: &State) -> Result<Arc<Stored>> {
+        state.find(&self.resource.table, &self.key()).ok_or_else(|| self.not_found())
+    }
+}
+
+/// What to do about fields that the schema does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strictness {
+    Ignore,
+    Warn,
+    Strict,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Real,
+    DryRun,
+}
+
+/// The options of a write.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) effect: Effect,
+    /// Who owns the fields that are written.
+    pub(crate) manager: String,
+    pub(crate) force: bool,
+    pub(crate) strictness: Strictness,
+}
+
+/// A write on its way through the API.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) target: Target,
+    pub(crate) options: Options,
+    pub(crate) now: Timestamp,
+}
+
+/// Who settles the ownership of fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owners {
+    /// The write is compared with what was there.
+    OfUpdate,
+    /// An apply has said who owns what.
+    Applied,
+}
+
+/// An object that somebody wants stored.
+#[derive(Debug)]
+struct Draft {
+    object: Value,
+    warnings: Vec<String>,
+    owners: Owners,
+}
+
+/// What a write left behind.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) object: Arc<Stored>,
+    pub(crate) code: u16,
+    /// Shown by clients; nothing failed.
+    pub(crate) warnings: Vec<String>,
+    /// The object itself is gone: answer with a `Status` unless the kind says otherwise.
+    pub(crate) gone: bool,
+}
+
+impl Written {
+    fn kept(object: Arc<Stored>, code: u16, warnings: Vec<String>) -> Self {
+        Self { object, code, warnings, gone: false }
+    }
+}
+
+impl Call {
+    fn resource(&self) -> &Resource {
+        &self.target.resource
+    }
+
+    /// Turns a body into an object as it is stored: right kind, known fields, stored version.
+    fn decode(&self, mut body: Value) -> Result<Draft> {
+        self.settle_kind(&mut body)?;
+        let version = self.target.version()?;
+        let mode = if self.resource().is_custom() { Mode::Prune } else { Mode::Decode };
+        let unknown = schema::prune(&mut body, version.schema.root(), mode).map_err(|why| {
+            Refusal::bad_request(format!(
+                "{} in version \"{}\" cannot be handled as a {}: {why}",
+                self.resource().kind,
+                self.target.version,
+                self.resource().kind
+            ))
+        })?;
+        let warnings = self.unknown_fields(&unknown)?;
+        kinds::to_storage(self.resource(), &mut body);
+        Ok(Draft { object: body, warnings, owners: Owners::OfUpdate })
+    }
+
+    fn settle_kind(&self, body: &mut Value) -> Result<()> {
+        if !body.is_object() {
+            return Err(Refusal::bad_request(
+                "couldn't get version/kind; json parse error: the body is not an object",
+            ));
+        }
+        let wanted =
+            [("apiVersion", self.target.api_version()), ("kind", self.resource().kind.clone())];
+        for (field, wanted) in wanted {
+            match body[field].as_str().unwrap_or_default() {
+                // Typed decoding knows the kind from the path, the decoding of custom ones asks.
+                "" if !self.resource().is_custom() => {}
+                "" => {
+                    return Err(Refusal::bad_request(format!(
+                        "Object '{}' is missing in '{body}'",
+                        if field == "kind" { "Kind" } else { "apiVersion" }
+                    )));
+                }
+                found if found == wanted => {}
+                found => {
+                    return Err(Refusal::bad_request(format!(
+                        "the {field} in the data ({found}) does not match the expected {field} \
+                         ({wanted})"
+                    )));
+                }
+            }
+            body[field] = wanted.into();
+        }
+        if !body["metadata"].is_object() && !body["metadata"].is_null() {
+            return Err(Refusal::bad_request(
+                "json: cannot unmarshal metadata into Go value of type v1.ObjectMeta",
+            ));
+        }
+        object::metadata(body).retain(|_, value| !value.is_null());
+        Ok(())
+    }
+
+    fn unknown_fields(&self, unknown: &[String]) -> Result<Vec<String>> {
+        let lines = unknown.iter().map(|it| format!("unknown field \"{it}\""));
+        match self.options.strictness {
+            Strictness::Ignore => Ok(Vec::new()),
+            Strictness::Warn => Ok(lines.collect()),
+            Strictness::Strict if unknown.is_empty() => Ok(Vec::new()),
+            Strictness::Strict => {
+                let lines: Vec<String> = lines.collect();
+                Err(Refusal::bad_request(format!(
+                    "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
+                    self.resource().kind,
+                    self.target.version,
+                    self.resource().kind,
+                    lines.join(", ")
+                )))
+            }
+        }
+    }
+
+    /// Holds an object against its schema and its kind's rules.
+    fn judge(&self, object: &Value, old: Option<&Value>) -> Result<()> {
+        let version = self.target.version()?;
+        let mut faults: Vec<Cause> = validate::metadata(object, self.resource());
+        if self.resource().is_custom() {
+            faults.extend(schema::validate(object, version.schema.root()));
+            if faults.is_empty() {
+                faults.extend(self.rules(version, object, old));
+            }
+        }
+        faults.extend(kinds::validate(self.resource(), object, old));
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let name = object::name(object);
+        Err(Refusal::invalid(&self.resource().kind_subject(name), &faults))
+    }
+
+    /// The CEL rules of a custom kind.
+    fn rules(&self, version: &Version, object: &Value, old: Option<&Value>) -> Vec<Cause> {
+        let Some(rules) = &version.rules else { return Vec::new() };
+        let context = kube_cel::RootContext {
+            api_version: self.target.api_version(),
+            api_group: self.resource().group.clone(),
+            kind: self.resource().kind.clone(),
+        };
+        let validator = kube_cel::Validator::new();
+        match validator.validate_compiled_with_context(rules, object, old, Some(&context)) {
+            Ok(()) => Vec::new(),
+            Err(errors) => errors.into_vec().iter().map(|it| rule_fault(it, object)).collect(),
+        }
+    }
+
+    /// Stores an object, unless this is only a rehearsal.
+    fn commit(&self, state: &mut State, object: Value) -> Arc<Stored> {
+        match self.options.effect {
+            Effect::DryRun => Stored::new(object),
+            Effect::Real => {
+                let stored = state.put(&self.resource().table, object);
+                kinds::committed(state, self.resource(), &stored);
+                stored
+            }
+        }
+    }
+
+    /// Takes an object away for good.
+    fn end(&self, state: &mut State, object: Value) -> Arc<Stored> {
+        match self.options.effect {
+            Effect::DryRun => Stored::new(object),
+            Effect::Real => {
+                let stored = state.remove(&self.resource().table, object);
+                kinds::ended(state, self.resource(), &stored);
+                stored
+            }
+        }
+    }
+}
+
+fn rule_fault(error: &kube_cel::ValidationError, object: &Value) -> Cause {
+    let path = error.field_path.trim_start_matches('.');
+    let pointer = format!("/{}", path.replace(['.', '['], "/").replace(']', ""));
+    let found = if path.is_empty() { Some(object) } else { object.pointer(&pointer) };
+    let shown = match found {
+        Some(Value::Object(_)) => Value::from("object"),
+        Some(Value::Array(_)) => Value::from("array"),
+        Some(other) => other.clone(),
+        None => Value::Null,
+    };
+    let reason = match error.reason.as_deref() {
+        Some("FieldValueForbidden") => "FieldValueForbidden",
+        Some("FieldValueRequired") => "FieldValueRequired",
+        Some("FieldValueDuplicate") => "FieldValueDuplicate",
+        _ => "FieldValueInvalid",
+    };
+    let message = match reason {
+        "FieldValueForbidden" => format!("Forbidden: {}", error.message),
+        "FieldValueRequired" => format!("Required value: {}", error.message),
+        "FieldValueDuplicate" => format!("Duplicate value: {shown}"),
+        _ => format!("Invalid value: {shown}: {}", error.message),
+    };
+    let path = if path.is_empty() { "<nil>" } else { path };
+    Cause::new(reason, path, message)
+}

@@ -1,0 +1,103 @@
+//! How an object comes to be.
+
+use serde_json::Value;
+
+use crate::{
+    api::{Call, Draft, Owners, Written},
+    clock, kinds, object,
+    patch::ownership,
+    refusal::{Cause, Refusal, Result},
+    schema,
+    store::{Key, State},
+};
+
+/// Creates an object from a request's body.
+pub(crate) fn create(state: &mut State, call: &Call, body: Value) -> Result<Written> {
+    let draft = call.decode(body)?;
+    insert(state, call, draft)
+}
+
+/// Creates an object that is decoded already.
+pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Written> {
+    let Draft { mut object, warnings, owners } = draft;
+    if !object::meta(&object, "resourceVersion").is_empty() {
+        // The one refusal of the storage itself, which gives no reason.
+        return Err(Refusal::new(
+            500,
+            "",
+            "resourceVersion should not be set on objects to be created",
+        ));
+    }
+    place(state, call, &mut object)?;
+    bear(state, call, &mut object);
+
+    let version = call.target.version()?;
+    if version.status {
+        object::fields(&mut object).remove("status");
+    }
+    if call.resource().is_custom() {
+        schema::default(&mut object, version.schema.root());
+    }
+    kinds::fill_in(call.resource(), &mut object);
+    kinds::prepare_create(state, call.resource(), &mut object, call.now);
+    call.judge(&object, None)?;
+
+    let key = Key::of(&object);
+    if state.find(&call.resource().table, &key).is_some() {
+        return Err(Refusal::already_exists(&call.resource().subject(&key.name)));
+    }
+    if owners == Owners::OfUpdate {
+        ownership::updated(call, None, &mut object)?;
+    }
+    Ok(Written::kept(call.commit(state, object), 201, warnings))
+}
+
+/// Settles where the object goes: its namespace, and that this namespace takes objects.
+fn place(state: &State, call: &Call, object: &mut Value) -> Result<()> {
+    let Some(namespace) = call.target.namespace.as_deref() else {
+        object::set_meta(object, "namespace", None);
+        return Ok(());
+    };
+    let stated = object::meta(object, "namespace");
+    if !stated.is_empty() && stated != namespace {
+        return Err(Refusal::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    object::set_meta(object, "namespace", Some(namespace.into()));
+
+    let subject = crate::refusal::Subject { group: "", kind: "namespaces", name: namespace };
+    let home = state.namespace(namespace).ok_or_else(|| Refusal::not_found(&subject))?;
+    if !object::is_deleting(&home.value) {
+        return Ok(());
+    }
+    let why = format!(
+        "unable to create new content in namespace {namespace} because it is being terminated"
+    );
+    let cause = Cause::new(
+        "NamespaceTerminating",
+        "metadata.namespace",
+        format!("namespace {namespace} is being terminated"),
+    );
+    let name = object::name(object);
+    Err(Refusal::forbidden(&call.resource().subject(name), &why).causes(&[cause]))
+}
+
+/// Gives the object what only the API gives: a name if asked, a uid, its birthday.
+fn bear(state: &mut State, call: &Call, object: &mut Value) {
+    let prefix = object::meta(object, "generateName");
+    if object::name(object).is_empty() && !prefix.is_empty() {
+        // Names are cut so that the suffix fits, as Kubernetes does.
+        let prefix: String = prefix.chars().take(58).collect();
+        let name = format!("{prefix}{}", state.random.suffix());
+        object::set_meta(object, "name", Some(name.into()));
+    }
+    let uid = state.random.uid();
+    object::set_meta(object, "uid", Some(uid.into()));
+    object::set_meta(object, "creationTimestamp", Some(clock::seconds(call.now).into()));
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
+        object::set_meta(object, field, None);
+    }
+    let generation = kinds::has_generation(call.resource()).then(|| 1.into());
+    object::set_meta(object, "generation", generation);
+}

@@ -1,0 +1,207 @@
+//! How an object becomes another: what a write may change, and when it is too late to.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::{
+    api::{Call, Draft, Owners, Written, create},
+    kinds, object,
+    patch::ownership,
+    refusal::{Cause, Refusal, Result},
+    schema,
+    store::{State, Stored},
+};
+
+/// Replaces an object with a request's body.
+pub(crate) fn update(state: &mut State, call: &Call, body: Value) -> Result<Written> {
+    let mut draft = call.decode(body)?;
+    settle_name(call, &mut draft.object)?;
+    let Ok(existing) = call.target.existing(state) else {
+        return absent(state, call, draft);
+    };
+    // A PUT is judged against what it was read from; without a version most kinds refuse.
+    let subject = call.resource().kind_subject(&call.target.name);
+    if object::meta(&draft.object, "resourceVersion").is_empty()
+        && !kinds::takes_blind_updates(call.resource())
+    {
+        let fault = Cause::invalid(
+            "metadata.resourceVersion",
+            &0.into(),
+            "must be specified for an update",
+        );
+        return Err(Refusal::invalid(&subject, &[fault]));
+    }
+    replace(state, call, &existing, draft)
+}
+
+fn absent(state: &mut State, call: &Call, mut draft: Draft) -> Result<Written> {
+    let creates = call.target.subresource.is_empty()
+        && kinds::is_created_by_update(call.resource())
+        && object::uid(&draft.object).is_empty();
+    if !creates {
+        return Err(call.target.not_found());
+    }
+    object::set_meta(&mut draft.object, "resourceVersion", None);
+    create::insert(state, call, draft)
+}
+
+fn settle_name(call: &Call, object: &mut Value) -> Result<()> {
+    let (name, wanted) = (object::name(object), call.target.name.as_str());
+    if name.is_empty() {
+        object::set_meta(object, "name", Some(wanted.into()));
+    } else if name != wanted {
+        return Err(Refusal::bad_request(format!(
+            "the name of the object ({name}) does not match the name on the URL ({wanted})"
+        )));
+    }
+    let namespace = call.target.namespace.as_deref().unwrap_or_default();
+    let stated = object::meta(object, "namespace");
+    if !stated.is_empty() && stated != namespace {
+        return Err(Refusal::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    let namespace = (!namespace.is_empty()).then(|| namespace.into());
+    object::set_meta(object, "namespace", namespace);
+    Ok(())
+}
+
+/// Puts a decoded object in the place of another.
+pub(super) fn replace(
+    state: &mut State,
+    call: &Call,
+    existing: &Arc<Stored>,
+    draft: Draft,
+) -> Result<Written> {
+    let Draft { mut object, warnings, owners } = draft;
+    let old = &existing.value;
+    check_preconditions(call, old, &object)?;
+    let stated = object::meta(&object, "resourceVersion").to_owned();
+    if !stated.is_empty() && stated != object::meta(old, "resourceVersion") {
+        return Err(Refusal::modified(&call.resource().subject(&call.target.name)));
+    }
+
+    keep_system_fields(old, &mut object);
+    narrow(call, old, &mut object)?;
+    if call.resource().is_custom() {
+        schema::default(&mut object, call.target.version()?.schema.root());
+    }
+    kinds::fill_in(call.resource(), &mut object);
+    kinds::prepare_update(call.resource(), old, &mut object, call.now);
+    raise_generation(call, old, &mut object);
+    call.judge(&object, Some(old))?;
+    check_finalizers(call, old, &object)?;
+
+    if owners == Owners::OfUpdate {
+        ownership::updated(call, Some(old), &mut object)?;
+    }
+    if *old == object {
+        return Ok(Written::kept(Arc::clone(existing), 200, warnings));
+    }
+    if object::is_deleting(&object) && is_released(call, &object) {
+        let object = call.end(state, object);
+        return Ok(Written { object, code: 200, warnings, gone: false });
+    }
+    Ok(Written::kept(call.commit(state, object), 200, warnings))
+}
+
+fn is_released(call: &Call, object: &Value) -> bool {
+    let is_namespace = call.resource().table == "namespaces";
+    let held = is_namespace && object::items(object, "/spec/finalizers").next().is_some();
+    object::finalizers(object).is_empty() && !held
+}
+
+/// A uid in the body says which object is meant.
+fn check_preconditions(call: &Call, old: &Value, object: &Value) -> Result<()> {
+    let (stated, found) = (object::uid(object), object::uid(old));
+    if stated.is_empty() || stated == found {
+        return Ok(());
+    }
+    let why =
+        format!("Precondition failed: UID in precondition: {stated}, UID in object meta: {found}");
+    Err(Refusal::conflict(&call.resource().subject(&call.target.name), &why))
+}
+
+/// What no client writes stays as it is.
+fn keep_system_fields(old: &Value, object: &mut Value) {
+    for field in [
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "generation",
+        "generateName",
+        "selfLink",
+    ] {
+        let kept = old["metadata"].get(field).cloned();
+        object::set_meta(object, field, kept);
+    }
+}
+
+/// Leaves of a write what its path may change.
+fn narrow(call: &Call, old: &Value, object: &mut Value) -> Result<()> {
+    let status = call.target.version()?.status;
+    match call.target.subresource.as_str() {
+        "" if status => keep(old, object, "status"),
+        "status" if call.resource().is_custom() => {
+            let mut kept = old.clone();
+            keep(object, &mut kept, "status");
+            let managed = object["metadata"].get("managedFields").cloned();
+            object::set_meta(&mut kept, "managedFields", managed);
+            *object = kept;
+        }
+        "status" => {
+            for (key, value) in old.as_object().into_iter().flatten() {
+                if !matches!(key.as_str(), "metadata" | "status") {
+                    object::fields(object).insert(key.clone(), value.clone());
+                }
+            }
+        }
+        "finalize" => {
+            let finalizers = object["spec"]["finalizers"].clone();
+            let mut kept = old.clone();
+            object::section(&mut kept, "spec").insert("finalizers".to_owned(), finalizers);
+            *object = kept;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn keep(from: &Value, to: &mut Value, field: &str) {
+    match from.get(field) {
+        Some(value) => object::fields(to).insert(field.to_owned(), value.clone()),
+        None => object::fields(to).remove(field),
+    };
+}
+
+/// The generation counts changes of what is wanted: not of metadata, not of status.
+fn raise_generation(call: &Call, old: &Value, object: &mut Value) {
+    if !kinds::has_generation(call.resource()) {
+        return;
+    }
+    let same = kinds::wanted(call.resource(), old).eq(kinds::wanted(call.resource(), object));
+    let generation = object::generation(old) + i64::from(!same);
+    object::set_meta(object, "generation", Some(generation.into()));
+}
+
+fn check_finalizers(call: &Call, old: &Value, object: &Value) -> Result<()> {
+    if !object::is_deleting(old) {
+        return Ok(());
+    }
+    let known = object::finalizers(old);
+    let added: Vec<&str> =
+        object::finalizers(object).into_iter().filter(|it| !known.contains(it)).collect();
+    if added.is_empty() {
+        return Ok(());
+    }
+    let detail = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers \
+         []string{{{added:?}}}"
+    );
+    let fault =
+        Cause::forbidden("metadata.finalizers", &detail.replace("{[", "{").replace("]}", "}"));
+    Err(Refusal::invalid(&call.resource().kind_subject(&call.target.name), &[fault]))
+}

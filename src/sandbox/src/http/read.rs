@@ -1,0 +1,102 @@
+//! GET: an object, a list, a watch, a log.
+
+use axum::body::Body;
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderValue, Response, header};
+use serde_json::{Value, json};
+
+use crate::{
+    api::{
+        Target,
+        read::{self, Listing, Page},
+    },
+    http::{Exchange, Form, json_response, partial, table, watch},
+    refusal::Result,
+    store::{State, Stored},
+};
+
+pub(super) fn read(exchange: Exchange, target: Target) -> Result<Response<Body>> {
+    let form = Form::of(&exchange.accept);
+    if exchange.query.is_set("watch") {
+        return watch::watch(&exchange, target, form);
+    }
+    let cluster = exchange.cluster;
+    let state = cluster.lock();
+    if target.name.is_empty() {
+        let listing = Listing {
+            selector: exchange.query.selector(&target.resource)?,
+            limit: usize::try_from(exchange.query.number("limit")?).unwrap_or(usize::MAX),
+            token: exchange.query.text("continue").to_owned(),
+            resource_version: exchange.query.text("resourceVersion").to_owned(),
+            version_match: exchange.query.text("resourceVersionMatch").to_owned(),
+        };
+        let page = read::list(&state, &target, &listing)?;
+        drop(state);
+        let body = match form {
+            Form::Whole => whole_list(&target, &page),
+            Form::Table => table::of(&target, &page, cluster.now()).to_string().into(),
+            Form::Metadata => metadata_list(&target, &page).to_string().into(),
+        };
+        return Ok(json_response(200, body));
+    }
+    let stored = read::read(&state, &target)?;
+    if target.subresource == "log" {
+        return Ok(log(&state, &target, exchange.query.text("container")));
+    }
+    drop(state);
+    Ok(json_response(200, object(&target, &stored, (form, cluster.now()))))
+}
+
+/// One object in the form that was asked for.
+pub(super) fn object(
+    target: &Target,
+    stored: &std::sync::Arc<Stored>,
+    (form, now): (Form, jiff::Timestamp),
+) -> Bytes {
+    match form {
+        Form::Whole => read::present_json(target, stored),
+        Form::Metadata => partial(&stored.value).to_string().into(),
+        Form::Table => {
+            let version = json!({"resourceVersion": stored.value["metadata"]["resourceVersion"]});
+            let page = Page { objects: vec![std::sync::Arc::clone(stored)], metadata: version };
+            table::of(target, &page, now).to_string().into()
+        }
+    }
+}
+
+/// A list put together from objects that are JSON already.
+fn whole_list(target: &Target, page: &Page) -> Bytes {
+    let mut body = BytesMut::new();
+    body.put_slice(b"{\"kind\":");
+    body.put_slice(Value::from(target.resource.list_kind.as_str()).to_string().as_bytes());
+    body.put_slice(b",\"apiVersion\":");
+    body.put_slice(Value::from(target.api_version()).to_string().as_bytes());
+    body.put_slice(b",\"metadata\":");
+    body.put_slice(page.metadata.to_string().as_bytes());
+    body.put_slice(b",\"items\":[");
+    for (index, stored) in page.objects.iter().enumerate() {
+        if index > 0 {
+            body.put_u8(b',');
+        }
+        body.put_slice(&read::present_json(target, stored));
+    }
+    body.put_slice(b"]}\n");
+    body.freeze()
+}
+
+fn metadata_list(target: &Target, page: &Page) -> Value {
+    let items: Vec<Value> =
+        page.objects.iter().map(|it| partial(&read::present(target, it))).collect();
+    json!({
+        "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
+        "metadata": page.metadata, "items": items,
+    })
+}
+
+fn log(state: &State, target: &Target, container: &str) -> Response<Body> {
+    let text = state.log(&target.key(), container);
+    let mut response = Response::new(Body::from(text));
+    let plain = HeaderValue::from_static("text/plain");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
+}

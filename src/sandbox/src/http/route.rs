@@ -1,0 +1,138 @@
+//! What a path means.
+
+use crate::{
+    api::Target,
+    refusal::{Refusal, Result},
+    registry::Registry,
+};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Route {
+    /// `/healthz` and its like.
+    Health,
+    Version,
+    Root,
+    /// `/api`
+    Core,
+    /// `/apis`
+    Groups,
+    /// `/apis/{group}`
+    Group(String),
+    /// `/api/v1` or `/apis/{group}/{version}`
+    GroupVersion(String, String),
+    /// `/openapi/...`
+    OpenApi(String),
+    Resource(Path),
+}
+
+/// The path of a resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Path {
+    group: String,
+    version: String,
+    namespace: Option<String>,
+    plural: String,
+    name: String,
+    subresource: String,
+}
+
+impl Route {
+    pub(super) fn parse(path: &str) -> Result<Self> {
+        let parts: Vec<String> = path.split('/').filter(|it| !it.is_empty()).map(decoded).collect();
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        Ok(match parts.as_slice() {
+            [] => Self::Root,
+            ["healthz" | "readyz" | "livez", ..] => Self::Health,
+            ["version"] => Self::Version,
+            ["openapi", rest @ ..] => Self::OpenApi(rest.join("/")),
+            ["api"] => Self::Core,
+            ["apis"] => Self::Groups,
+            ["apis", group] => Self::Group((*group).to_owned()),
+            ["api", version] => Self::GroupVersion(String::new(), (*version).to_owned()),
+            ["apis", group, version] => {
+                Self::GroupVersion((*group).to_owned(), (*version).to_owned())
+            }
+            ["api", version, rest @ ..] => Self::Resource(Path::parse("", version, rest)?),
+            ["apis", group, version, rest @ ..] => {
+                Self::Resource(Path::parse(group, version, rest)?)
+            }
+            _ => return Err(Refusal::no_such_path()),
+        })
+    }
+}
+
+impl Path {
+    fn parse(group: &str, version: &str, rest: &[&str]) -> Result<Self> {
+        let (namespace, rest) = match rest {
+            ["namespaces", _, "status" | "finalize"] => (None, rest),
+            ["namespaces", namespace, rest @ ..] if !rest.is_empty() => {
+                (Some((*namespace).to_owned()), rest)
+            }
+            _ => (None, rest),
+        };
+        let (plural, name, subresource) = match rest {
+            [plural] => (plural, "", ""),
+            [plural, name] => (plural, *name, ""),
+            [plural, name, subresource] => (plural, *name, *subresource),
+            _ => return Err(Refusal::no_such_path()),
+        };
+        Ok(Self {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            namespace,
+            plural: (*plural).to_owned(),
+            name: name.to_owned(),
+            subresource: subresource.to_owned(),
+        })
+    }
+
+    pub(super) fn target(&self, registry: &Registry) -> Result<Target> {
+        let resource =
+            registry.find(&self.group, &self.plural).ok_or_else(Refusal::no_such_path)?;
+        let version = resource.version(&self.version).ok_or_else(Refusal::no_such_path)?;
+        let known = match self.subresource.as_str() {
+            "" => true,
+            "status" => version.status,
+            "log" | "eviction" => resource.table == "pods",
+            "finalize" => resource.table == "namespaces",
+            _ => false,
+        };
+        // Cluster-scoped kinds have no namespace, and one object of others has one.
+        let misplaced = self.namespace.is_some() && !resource.namespaced
+            || self.namespace.is_none() && resource.namespaced && !self.name.is_empty();
+        if !known || misplaced {
+            return Err(Refusal::no_such_path());
+        }
+        Ok(Target {
+            version: self.version.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            subresource: self.subresource.clone(),
+            resource,
+        })
+    }
+}
+
+/// A path's segment without its percent signs.
+fn decoded(segment: &str) -> String {
+    if !segment.contains('%') {
+        return segment.to_owned();
+    }
+    let mut bytes = Vec::with_capacity(segment.len());
+    let mut rest = segment.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let escaped = (*first == b'%')
+            .then(|| tail.get(..2))
+            .flatten()
+            .and_then(|it| std::str::from_utf8(it).ok())
+            .and_then(|it| u8::from_str_radix(it, 16).ok());
+        if let Some(byte) = escaped {
+            bytes.push(byte);
+            rest = &tail[2..];
+        } else {
+            bytes.push(*first);
+            rest = tail;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

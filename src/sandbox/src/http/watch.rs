@@ -1,0 +1,290 @@
+//! Watches: what happened since a version, in order, until the client or the time runs out.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::stream;
+use http::Response;
+use serde_json::{Value, json};
+use tokio::{
+    sync::watch::Receiver,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    api::{
+        Target,
+        read::{self, Page},
+    },
+    cluster::Cluster,
+    fault::Follower,
+    http::{Exchange, Form, json_response, partial, table},
+    refusal::{Refusal, Result},
+    selector::Selector,
+    store::{
+        State, Stored, Table,
+        log::{Change, Kind},
+    },
+};
+
+/// Long enough to be no load, short enough that a quiet watch does not fall out of the log.
+const BOOKMARKS: Duration = Duration::from_mins(1);
+
+/// Servers end watches after a while when the client sets no time.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// Changes taken from the log at a time, so that no watcher holds the lock for long.
+const BATCH: usize = 256;
+
+struct Watch {
+    cluster: Arc<Cluster>,
+    client: String,
+    target: Target,
+    selector: Selector,
+    form: Form,
+    /// Everything up to this revision is sent or queued.
+    revision: u64,
+    queue: VecDeque<Bytes>,
+    changed: Receiver<u64>,
+    faults: Follower,
+    deadline: Instant,
+    bookmarks: bool,
+    next_bookmark: Instant,
+    headless: bool,
+}
+
+pub(super) fn watch(exchange: &Exchange, target: Target, form: Form) -> Result<Response<Body>> {
+    let query = &exchange.query;
+    let mut selector = query.selector(&target.resource)?;
+    let target = if target.name.is_empty() {
+        target
+    } else {
+        // A watch of one object is a watch of all with its name.
+        let only = format!("metadata.name={}", target.name);
+        selector = Selector::parse(query.text("labelSelector"), &only, &target.resource)?;
+        Target { name: String::new(), ..target }
+    };
+    let timeout = match query.number("timeoutSeconds")? {
+        0 => LONGEST,
+        seconds => Duration::from_secs(seconds),
+    };
+    let version = query.text("resourceVersion");
+    let initial = match query.text("sendInitialEvents") {
+        "" => matches!(version, "" | "0"),
+        _ => query.is_set("sendInitialEvents"),
+    };
+    let bookmarks = query.is_set("allowWatchBookmarks");
+    if !query.text("sendInitialEvents").is_empty()
+        && query.text("resourceVersionMatch") != "NotOlderThan"
+    {
+        return Err(Refusal::new(
+            422,
+            "Invalid",
+            "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: \
+             sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        ));
+    }
+
+    let cluster = Arc::clone(&exchange.cluster);
+    let state = cluster.lock();
+    let table = state.table(&target.resource).ok_or_else(Refusal::no_such_path)?;
+    let from = match version {
+        "" | "0" => state.revision,
+        _ if initial => state.revision,
+        text => read::parse_version(text)?,
+    };
+    if table.log.after(from).is_none() {
+        return Ok(expired(from, table.log.compacted()));
+    }
+    let now = Instant::now();
+    let mut watch = Watch {
+        client: exchange.client.clone(),
+        changed: table.changed.subscribe(),
+        faults: cluster.faults.follow(&exchange.client),
+        cluster: Arc::clone(&cluster),
+        target,
+        selector,
+        form,
+        revision: from,
+        queue: VecDeque::new(),
+        deadline: now + timeout,
+        bookmarks,
+        next_bookmark: now + BOOKMARKS,
+        headless: false,
+    };
+    if initial {
+        watch.begin(&state);
+        if bookmarks && query.is_set("sendInitialEvents") {
+            watch.bookmark(json!({"k8s.io/initial-events-end": "true"}));
+        }
+    }
+    drop(state);
+    let events = stream::unfold(watch, |mut watch| async move {
+        let event = watch.next().await?;
+        Some((Ok::<_, std::convert::Infallible>(event), watch))
+    });
+    Ok(json_response(200, Body::from_stream(events)))
+}
+
+/// A watch that cannot begin says so as its one event, as the API does.
+fn expired(from: u64, compacted: u64) -> Response<Body> {
+    let refusal = Refusal::expired(format!("too old resource version: {from} ({compacted})"));
+    json_response(200, line("ERROR", refusal.status().to_string().as_bytes()))
+}
+
+fn line(kind: &str, object: &[u8]) -> Bytes {
+    let mut line = Vec::with_capacity(object.len() + 32);
+    line.extend_from_slice(b"{\"type\":\"");
+    line.extend_from_slice(kind.as_bytes());
+    line.extend_from_slice(b"\",\"object\":");
+    line.extend_from_slice(object);
+    line.extend_from_slice(b"}\n");
+    line.into()
+}
+
+impl Watch {
+    /// Queues what is there already.
+    fn begin(&mut self, state: &State) {
+        let Some(table) = state.table(&self.target.resource) else { return };
+        let namespace = self.target.namespace.clone();
+        let objects: Vec<Arc<Stored>> = Table::within(&table.objects, namespace.as_deref())
+            .filter(|(_, it)| self.selector.matches(&it.value))
+            .map(|(_, it)| Arc::clone(it))
+            .collect();
+        for object in objects {
+            self.push("ADDED", &object);
+        }
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            self.cluster.faults.reach(&self.client).await;
+            if self.faults.is_dropped() {
+                return None;
+            }
+            if let Some(event) = self.queue.pop_front() {
+                return Some(event);
+            }
+            if !self.collect() {
+                return None;
+            }
+            if self.queue.is_empty() && !self.wait().await {
+                return None;
+            }
+        }
+    }
+
+    /// Takes the next changes from the log; false when this watch is over.
+    fn collect(&mut self) -> bool {
+        let cluster = Arc::clone(&self.cluster);
+        let state = cluster.lock();
+        let Some(table) = state.table(&self.target.resource) else { return false };
+        self.changed.mark_unchanged();
+        let Some(changes) = table.log.after(self.revision) else {
+            let refusal =
+                Refusal::expired("The resourceVersion for the provided watch is too old.");
+            let event = line("ERROR", refusal.status().to_string().as_bytes());
+            self.queue.push_back(event);
+            // Nothing follows an error: the next collection finds the table ended.
+            self.deadline = Instant::now();
+            self.revision = u64::MAX;
+            return true;
+        };
+        let batch: Vec<Change> = changes.take(BATCH).cloned().collect();
+        let current = state.revision;
+        let resource = &self.target.resource;
+        let served = state.registry.find(&resource.group, &resource.plural).is_some();
+        drop(state);
+        if batch.is_empty() && !served {
+            return false;
+        }
+        if batch.is_empty() {
+            // All up to now is seen, so a bookmark may say so.
+            self.revision = self.revision.max(current);
+        }
+        for change in batch {
+            self.revision = change.revision;
+            self.tell(&change);
+        }
+        true
+    }
+
+    /// Waits for something to happen; false when the time is over.
+    async fn wait(&mut self) -> bool {
+        let bookmark = self.next_bookmark.min(self.deadline);
+        tokio::select! {
+            biased;
+            changed = self.changed.changed() => changed.is_ok(),
+            () = self.faults.changed() => true,
+            () = sleep_until(bookmark) => {
+                let over = Instant::now() >= self.deadline;
+                self.next_bookmark = Instant::now() + BOOKMARKS;
+                if self.bookmarks && !over {
+                    self.bookmark(json!({}));
+                }
+                !over
+            }
+        }
+    }
+
+    /// What a change means to one who sees only what the selector takes.
+    fn tell(&mut self, change: &Change) {
+        if self.target.namespace.as_ref().is_some_and(|it| *it != change.key.namespace) {
+            return;
+        }
+        let matched = change.before.as_ref().is_some_and(|it| self.selector.matches(&it.value));
+        let matches = self.selector.matches(&change.object.value);
+        let kind = match change.kind {
+            Kind::Deleted if matched || matches => "DELETED",
+            Kind::Deleted => return,
+            Kind::Added | Kind::Modified => match (matched, matches) {
+                (false, true) => "ADDED",
+                (true, true) => "MODIFIED",
+                (true, false) => "DELETED",
+                (false, false) => return,
+            },
+        };
+        self.push(kind, &change.object);
+    }
+
+    fn push(&mut self, kind: &str, object: &Arc<Stored>) {
+        let line = match self.form {
+            Form::Whole => line(kind, &read::present_json(&self.target, object)),
+            Form::Metadata => line(kind, partial(&object.value).to_string().as_bytes()),
+            Form::Table => {
+                let version = &object.value["metadata"]["resourceVersion"];
+                let page = Page {
+                    objects: vec![Arc::clone(object)],
+                    metadata: json!({"resourceVersion": version}),
+                };
+                let mut table = table::of(&self.target, &page, self.cluster.now());
+                if std::mem::replace(&mut self.headless, true) {
+                    table["columnDefinitions"] = Value::Null;
+                }
+                line(kind, table.to_string().as_bytes())
+            }
+        };
+        self.queue.push_back(line);
+    }
+
+    fn bookmark(&mut self, annotations: Value) {
+        let mut metadata =
+            json!({"resourceVersion": self.revision.to_string(), "creationTimestamp": null});
+        if annotations.as_object().is_some_and(|it| !it.is_empty()) {
+            metadata["annotations"] = annotations;
+        }
+        let object = match self.form {
+            Form::Whole => json!({
+                "kind": self.target.resource.kind, "apiVersion": self.target.api_version(),
+                "metadata": metadata,
+            }),
+            Form::Metadata => partial(&json!({"metadata": metadata})),
+            Form::Table => json!({
+                "kind": "Table", "apiVersion": "meta.k8s.io/v1", "columnDefinitions": null,
+                "metadata": metadata, "rows": [],
+            }),
+        };
+        self.queue.push_back(line("BOOKMARK", object.to_string().as_bytes()));
+    }
+}

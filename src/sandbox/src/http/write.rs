@@ -1,0 +1,207 @@
+//! POST, PUT, PATCH, DELETE: from a body to an operation, and on record.
+
+use axum::body::Body;
+use futures::stream;
+use http::{HeaderValue, Method, Response, header};
+use serde_json::{Value, json};
+
+use crate::{
+    api::{
+        Call, Effect, Target, Written, create,
+        delete::{self, Deletion},
+        patch, update,
+    },
+    audit::AuditEntry,
+    http::{Exchange, Form, json_response, protobuf, read},
+    kinds, object,
+    patch::Format,
+    refusal::{Refusal, Result},
+};
+
+/// What a write came to, for the answer and for the record.
+enum Outcome {
+    One(Written),
+    Many(Vec<std::sync::Arc<crate::store::Stored>>),
+}
+
+pub(super) fn write(exchange: &Exchange, target: Target) -> Result<Response<Body>> {
+    let verb = verb(&exchange.method, &target)?;
+    let resource = target.resource.plural.clone();
+    let mut call = Call {
+        options: exchange.query.options(&exchange.agent)?,
+        now: exchange.cluster.now(),
+        target,
+    };
+    let outcome = operate(exchange, &mut call, verb);
+    record(exchange, &call, (verb, &outcome));
+
+    let outcome = outcome?;
+    if exchange.cluster.faults.loses(&exchange.client, verb, &resource) {
+        return Ok(broken());
+    }
+    Ok(respond(exchange, &call, outcome))
+}
+
+fn verb(method: &Method, target: &Target) -> Result<&'static str> {
+    let on_one = !target.name.is_empty();
+    let on_itself = target.subresource.is_empty();
+    match *method {
+        Method::POST if !on_one || target.subresource == "eviction" => Ok("create"),
+        Method::PUT if on_one => Ok("update"),
+        Method::PATCH if on_one => Ok("patch"),
+        Method::DELETE if on_one && on_itself => Ok("delete"),
+        Method::DELETE if !on_one => Ok("deletecollection"),
+        _ => Err(Refusal::wrong_method()),
+    }
+}
+
+fn operate(exchange: &Exchange, call: &mut Call, verb: &str) -> Result<Outcome> {
+    let body = body(exchange)?;
+    let resource = &call.target.resource;
+    if matches!(verb, "update" | "patch")
+        && exchange.cluster.faults.conflicts(&exchange.client, &resource.plural)
+    {
+        return Err(Refusal::modified(&resource.subject(&call.target.name)));
+    }
+    // A namespaced object may come without a namespace in the path: none is meant then.
+    if verb == "create" && resource.namespaced && call.target.namespace.is_none() {
+        return Err(Refusal::wrong_method());
+    }
+    let state = &mut *exchange.cluster.lock();
+    let propagation = Some(exchange.query.text("propagationPolicy")).filter(|it| !it.is_empty());
+    match verb {
+        "create" if call.target.subresource == "eviction" => {
+            call.target.subresource = String::new();
+            let deletion = Deletion::parse(&body["deleteOptions"], propagation)?;
+            let mut written = delete::delete(state, call, &deletion)?;
+            written.code = 201;
+            Ok(Outcome::One(written))
+        }
+        "create" => create::create(state, call, body).map(Outcome::One),
+        "update" => update::update(state, call, body).map(Outcome::One),
+        "patch" => {
+            let format = Format::of_media(&exchange.media)
+                .ok_or_else(|| Refusal::wrong_media(Format::ACCEPTED))?;
+            if format == Format::Apply {
+                let manager = exchange.query.text("fieldManager");
+                manager.clone_into(&mut call.options.manager);
+            }
+            patch::patch(state, call, format, &body).map(Outcome::One)
+        }
+        "delete" => {
+            check_dry_run(call, &body);
+            let deletion = Deletion::parse(&body, propagation)?;
+            delete::delete(state, call, &deletion).map(Outcome::One)
+        }
+        _ => {
+            check_dry_run(call, &body);
+            let deletion = Deletion::parse(&body, propagation)?;
+            let selector = exchange.query.selector(&call.target.resource)?;
+            Ok(Outcome::Many(delete::delete_all(state, call, &selector, &deletion)))
+        }
+    }
+}
+
+/// Deletions may be rehearsed through their body too.
+fn check_dry_run(call: &mut Call, body: &Value) {
+    if object::strings(&body["dryRun"]).contains(&"All") {
+        call.options.effect = Effect::DryRun;
+    }
+}
+
+/// The body as JSON. YAML comes as itself, and in apply patches under their one media type.
+fn body(exchange: &Exchange) -> Result<Value> {
+    if exchange.body.is_empty() {
+        return Ok(Value::Null);
+    }
+    if exchange.media.contains("protobuf") {
+        return protobuf::decode(&exchange.body)
+            .ok_or_else(|| Refusal::wrong_media("application/json, application/yaml"));
+    }
+    match serde_json::from_slice(&exchange.body) {
+        Ok(value) => Ok(value),
+        Err(_) if exchange.media.contains("yaml") => {
+            let text = String::from_utf8_lossy(&exchange.body);
+            serde_saphyr::from_str(&text)
+                .map_err(|why| Refusal::bad_request(format!("error decoding YAML: {why}")))
+        }
+        Err(why) => {
+            Err(Refusal::bad_request(format!("couldn't get version/kind; json parse error: {why}")))
+        }
+    }
+}
+
+fn record(exchange: &Exchange, call: &Call, (verb, outcome): (&str, &Result<Outcome>)) {
+    if call.options.effect == Effect::DryRun {
+        return;
+    }
+    let (name, uid, code) = match outcome {
+        Ok(Outcome::One(written)) => {
+            let value = &written.object.value;
+            (object::name(value).to_owned(), object::uid(value).to_owned(), written.code)
+        }
+        Ok(Outcome::Many(_)) => (String::new(), String::new(), 200),
+        Err(refusal) => (call.target.name.clone(), String::new(), refusal.code),
+    };
+    exchange.cluster.record(AuditEntry {
+        at: call.now,
+        client: exchange.client.clone(),
+        verb: verb.to_owned(),
+        group: call.target.resource.group.clone(),
+        resource: call.target.resource.plural.clone(),
+        subresource: call.target.subresource.clone(),
+        namespace: call.target.namespace.clone().unwrap_or_default(),
+        name,
+        uid,
+        code,
+    });
+}
+
+/// An answer that breaks off: the connection, not the API, failed.
+fn broken() -> Response<Body> {
+    let lost = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "the response was lost");
+    Response::new(Body::from_stream(stream::iter([Err::<bytes::Bytes, _>(lost)])))
+}
+
+fn respond(exchange: &Exchange, call: &Call, outcome: Outcome) -> Response<Body> {
+    let target = &call.target;
+    let form = Form::of(&exchange.accept);
+    match outcome {
+        Outcome::Many(objects) => {
+            let items: Vec<Value> =
+                objects.iter().map(|it| crate::api::read::present(target, it)).collect();
+            let version = exchange.cluster.lock().revision.to_string();
+            let list = json!({
+                "kind": target.resource.list_kind, "apiVersion": target.api_version(),
+                "metadata": {"resourceVersion": version}, "items": items,
+            });
+            json_response(200, list.to_string())
+        }
+        Outcome::One(written) if written.gone && !kinds::answers_deleted(&target.resource) => {
+            let mut details = json!({
+                "name": target.name, "kind": target.resource.plural,
+                "uid": object::uid(&written.object.value),
+            });
+            if !target.resource.group.is_empty() {
+                details["group"] = target.resource.group.as_str().into();
+            }
+            let status = json!({
+                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+                "details": details,
+            });
+            json_response(written.code, status.to_string())
+        }
+        Outcome::One(written) => {
+            let now = exchange.cluster.now();
+            let body = read::object(target, &written.object, (form, now));
+            let mut response = json_response(written.code, body);
+            for warning in &written.warnings {
+                let text = format!("299 - {warning:?}");
+                if let Ok(value) = HeaderValue::from_str(&text) {
+                    response.headers_mut().append(header::WARNING, value);
+                }
+            }
+            response
+        }
+    }
+}

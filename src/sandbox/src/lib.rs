@@ -1,0 +1,34 @@
+//! An in-process Kubernetes API server, honest enough to develop and test controllers on.
+//!
+//! A [`Sandbox`] is one cluster: reach it through [`Sandbox::router`] without any socket, or
+//! through [`Sandbox::serve`] with kubectl or any other client.
+
+mod api;
+mod audit;
+mod clock;
+mod cluster;
+mod controllers;
+mod error;
+mod fault;
+mod http;
+mod kinds;
+mod object;
+mod patch;
+mod random;
+mod refusal;
+mod registry;
+mod sandbox;
+mod schema;
+mod selector;
+mod server;
+mod store;
+mod tls;
+mod validate;
+
+pub use crate::{
+    audit::AuditEntry,
+    error::Error,
+    fault::{Fault, FaultKind},
+    sandbox::Sandbox,
+    server::Server,
+};

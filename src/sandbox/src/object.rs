@@ -1,0 +1,83 @@
+//! Where things are in an object: its metadata, owners, finalizers.
+
+use serde_json::{Map, Value, json};
+
+/// The text at a JSON pointer, or nothing at all.
+pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+pub(crate) fn meta<'a>(object: &'a Value, field: &str) -> &'a str {
+    object["metadata"][field].as_str().unwrap_or_default()
+}
+
+pub(crate) fn name(object: &Value) -> &str {
+    meta(object, "name")
+}
+
+pub(crate) fn uid(object: &Value) -> &str {
+    meta(object, "uid")
+}
+
+/// The object's own map. Bodies are checked to be objects where they enter.
+pub(crate) fn fields(object: &mut Value) -> &mut Map<String, Value> {
+    if !object.is_object() {
+        *object = json!({});
+    }
+    object.as_object_mut().expect("made an object above")
+}
+
+/// The map under `key`, made when it is not there.
+pub(crate) fn section<'a>(object: &'a mut Value, key: &str) -> &'a mut Map<String, Value> {
+    let slot = fields(object).entry(key).or_insert_with(|| json!({}));
+    fields(slot)
+}
+
+pub(crate) fn metadata(object: &mut Value) -> &mut Map<String, Value> {
+    section(object, "metadata")
+}
+
+/// Sets a field of the metadata, or takes it away when there is nothing to say.
+pub(crate) fn set_meta(object: &mut Value, field: &str, value: Option<Value>) {
+    match value {
+        Some(value) => metadata(object).insert(field.to_owned(), value),
+        None => metadata(object).remove(field),
+    };
+}
+
+pub(crate) fn finalizers(object: &Value) -> Vec<&str> {
+    strings(&object["metadata"]["finalizers"])
+}
+
+/// Whether deletion was asked for.
+pub(crate) fn is_deleting(object: &Value) -> bool {
+    object["metadata"]["deletionTimestamp"].is_string()
+}
+
+pub(crate) fn strings(list: &Value) -> Vec<&str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+pub(crate) fn items<'a>(object: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
+    object.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
+}
+
+pub(crate) fn generation(object: &Value) -> i64 {
+    object["metadata"]["generation"].as_i64().unwrap_or_default()
+}
+
+/// Fills a field that was left out, as defaulting does: a null counts as left out.
+pub(crate) fn fill(object: &mut Value, field: &str, value: Value) {
+    let slot = fields(object).entry(field).or_insert(Value::Null);
+    if slot.is_null() {
+        *slot = value;
+    }
+}
+
+/// The items of a list to change, if there is such a list.
+pub(crate) fn items_mut<'a>(
+    object: &'a mut Value,
+    pointer: &str,
+) -> impl Iterator<Item = &'a mut Value> {
+    object.pointer_mut(pointer).and_then(Value::as_array_mut).into_iter().flatten()
+}

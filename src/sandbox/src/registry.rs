@@ -1,0 +1,137 @@
+//! Which resources the API serves: the built-in ones and those that definitions add.
+
+pub(crate) mod builtin;
+pub(crate) mod custom;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::{refusal::Subject, schema::Schema};
+
+/// A column of `kubectl get`.
+#[derive(Debug, Clone)]
+pub(crate) struct Column {
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) format: String,
+    pub(crate) description: String,
+    pub(crate) priority: i64,
+    pub(crate) path: String,
+}
+
+/// One served version of a resource.
+#[derive(Debug)]
+pub(crate) struct Version {
+    pub(crate) name: String,
+    pub(crate) schema: Schema,
+    /// Whether `status` is a subresource of its own.
+    pub(crate) status: bool,
+    pub(crate) columns: Vec<Column>,
+    /// CEL rules of the schema, compiled.
+    pub(crate) rules: Option<kube_cel::CompiledSchema>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    BuiltIn,
+    Custom,
+}
+
+/// A resource as the API serves it, in all its versions.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    pub(crate) group: String,
+    pub(crate) plural: String,
+    pub(crate) singular: String,
+    pub(crate) kind: String,
+    pub(crate) list_kind: String,
+    pub(crate) short_names: Vec<String>,
+    pub(crate) categories: Vec<String>,
+    pub(crate) namespaced: bool,
+    pub(crate) origin: Origin,
+    /// Where its objects are kept; both groups of events name one table.
+    pub(crate) table: String,
+    /// Field selectors beyond the name and the namespace: label and JSON pointer.
+    pub(crate) selectable: Vec<(String, String)>,
+    /// The preferred version first.
+    pub(crate) versions: Vec<Version>,
+}
+
+impl Resource {
+    pub(crate) fn version(&self, name: &str) -> Option<&Version> {
+        self.versions.iter().find(|it| it.name == name)
+    }
+
+    /// `v1` or `group/version`.
+    pub(crate) fn api_version(&self, version: &str) -> String {
+        if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
+    }
+
+    pub(crate) fn subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
+        Subject { group: &self.group, kind: &self.plural, name }
+    }
+
+    /// The subject of an invalid object, which is named by its kind.
+    pub(crate) fn kind_subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
+        Subject { group: &self.group, kind: &self.kind, name }
+    }
+
+    pub(crate) fn is_custom(&self) -> bool {
+        self.origin == Origin::Custom
+    }
+}
+
+/// The resources by group and plural.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    resources: BTreeMap<(String, String), Arc<Resource>>,
+}
+
+impl Registry {
+    pub(crate) fn built_in() -> Self {
+        let mut registry = Self::default();
+        for resource in builtin::resources() {
+            registry.insert(resource);
+        }
+        registry
+    }
+
+    pub(crate) fn insert(&mut self, resource: Arc<Resource>) {
+        self.resources.insert((resource.group.clone(), resource.plural.clone()), resource);
+    }
+
+    pub(crate) fn remove(&mut self, group: &str, plural: &str) {
+        self.resources.remove(&(group.to_owned(), plural.to_owned()));
+    }
+
+    pub(crate) fn find(&self, group: &str, plural: &str) -> Option<Arc<Resource>> {
+        self.resources.get(&(group.to_owned(), plural.to_owned())).cloned()
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
+        self.resources.values()
+    }
+
+    /// Groups with their versions, the core left out.
+    pub(crate) fn groups(&self) -> BTreeMap<&str, BTreeSet<&str>> {
+        let mut groups: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for resource in self.all().filter(|it| !it.group.is_empty()) {
+            let versions = groups.entry(&resource.group).or_default();
+            versions.extend(resource.versions.iter().map(|it| it.name.as_str()));
+        }
+        groups
+    }
+
+    /// What one version of a group serves.
+    pub(crate) fn within<'a>(
+        &'a self,
+        group: &'a str,
+        version: &'a str,
+    ) -> impl Iterator<Item = (&'a Arc<Resource>, &'a Version)> {
+        self.all()
+            .filter(move |it| it.group == group)
+            .filter_map(move |it| Some((it, it.version(version)?)))
+    }
+}

@@ -1,0 +1,98 @@
+//! What a user of the crate holds: one cluster, cheap to clone.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{Router, extract::Request};
+
+use crate::{
+    audit::AuditEntry, cluster::Cluster, controllers, error::Error, fault::Fault, http,
+    server::Server, store::Key,
+};
+
+/// One cluster: its API, its objects, its faults. Clones are the same cluster.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    cluster: Arc<Cluster>,
+}
+
+impl Sandbox {
+    /// An empty cluster with the namespaces that every cluster begins with.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { cluster: Arc::new(Cluster::new(name.into())) }
+    }
+
+    /// What the cluster was called when it was made.
+    pub fn name(&self) -> &str {
+        &self.cluster.name
+    }
+
+    /// The API as a service in the process: `kube::Client::new(sandbox.router(), "default")`.
+    ///
+    /// Requests belong to whom their user agent names, or to `in-process`.
+    pub fn router(&self) -> Router {
+        self.routed(None)
+    }
+
+    /// The same, with all requests belonging to `client`, for the audit and for faults.
+    pub fn client_router(&self, client: &str) -> Router {
+        self.routed(Some(client.to_owned()))
+    }
+
+    fn routed(&self, client: Option<String>) -> Router {
+        let cluster = Arc::clone(&self.cluster);
+        Router::new().fallback(move |request: Request| {
+            http::answer(Arc::clone(&cluster), client.clone(), request)
+        })
+    }
+
+    /// Serves the API over TCP with TLS and a bearer token, until the server is stopped or dropped.
+    pub async fn serve(&self, addr: SocketAddr) -> Result<Server, Error> {
+        Server::start(Arc::clone(&self.cluster), addr).await
+    }
+
+    /// Every write since the cluster began, in order, the oldest forgotten after a hundred
+    /// thousand.
+    pub fn audit(&self) -> Vec<AuditEntry> {
+        self.cluster.lock().audit.entries().cloned().collect()
+    }
+
+    /// The API's own record of which objects of a resource ever came to be.
+    pub fn creations(&self, resource: &str) -> Vec<AuditEntry> {
+        let state = self.cluster.lock();
+        let created = state.audit.entries().filter(|it| {
+            it.code == 201
+                && it.resource == resource
+                && it.subresource.is_empty()
+                && !it.uid.is_empty()
+        });
+        created.cloned().collect()
+    }
+
+    /// Makes something go wrong from now on.
+    pub fn set_fault(&self, fault: Fault) {
+        self.cluster.faults.set(fault);
+    }
+
+    /// Ends all faults.
+    pub fn clear_faults(&self) {
+        self.cluster.faults.clear();
+    }
+
+    /// Forgets all events so far: watches from an older version get 410, as after a compaction.
+    pub fn compact(&self) {
+        let state = &mut *self.cluster.lock();
+        let revision = state.revision;
+        state.tables.values_mut().for_each(|it| it.log.compact(revision));
+    }
+
+    /// Appends to what `kubectl logs` shows of a container.
+    pub fn append_log(&self, namespace: &str, pod: &str, container: &str, text: &str) {
+        self.cluster.lock().append_log(Key::new(namespace, pod), container, text);
+    }
+
+    /// The controllers of a cluster, as far as there are any: owner garbage collection, the end of
+    /// finished Jobs, the end of namespaces. Nothing of this happens unless somebody drives it.
+    pub fn run_controllers(&self) -> impl Future<Output = ()> + Send + 'static {
+        controllers::run(Arc::clone(&self.cluster))
+    }
+}

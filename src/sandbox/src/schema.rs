@@ -1,0 +1,202 @@
+//! What a kind's objects look like: a compiled tree of nodes that pruning, defaulting, validation,
+//! merging and field ownership walk along.
+
+mod compile;
+mod default;
+mod prune;
+mod validate;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, OnceLock},
+};
+
+use regex::Regex;
+use serde_json::Value;
+
+pub(crate) use self::{
+    default::default,
+    prune::{Mode, prune},
+    validate::validate,
+};
+use crate::registry::builtin;
+
+/// Where a schema comes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    BuiltIn {
+        api_version: &'static str,
+        kind: &'static str,
+    },
+    /// The `openAPIV3Schema` of a definition.
+    Custom(Value),
+}
+
+/// A schema compiled when first asked for: most kinds are never written in most tests.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    source: Source,
+    root: OnceLock<Arc<Node>>,
+}
+
+impl Schema {
+    pub(crate) fn lazy(source: Source) -> Self {
+        Self { source, root: OnceLock::new() }
+    }
+
+    pub(crate) fn root(&self) -> &Arc<Node> {
+        self.root.get_or_init(|| match &self.source {
+            Source::BuiltIn { api_version, kind } => compile::built_in(api_version, kind),
+            Source::Custom(schema) => compile::custom(schema),
+        })
+    }
+
+    /// Compiles a definition's schema now, or says what is wrong with it.
+    pub(crate) fn check(schema: &Value) -> Result<(), String> {
+        compile::check(schema)
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Type {
+    Object,
+    Array,
+    Text,
+    Integer,
+    Number,
+    Boolean,
+    IntOrString,
+}
+
+impl Type {
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "object" => Self::Object,
+            "array" => Self::Array,
+            "string" => Self::Text,
+            "integer" => Self::Integer,
+            "number" => Self::Number,
+            "boolean" => Self::Boolean,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Object => "object",
+            Self::Array => "array",
+            Self::Text => "string",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::IntOrString => "integer,string",
+        }
+    }
+
+    fn takes(self, value: &Value) -> bool {
+        match self {
+            Self::Object => value.is_object(),
+            Self::Array => value.is_array(),
+            Self::Text => value.is_string(),
+            // A number without a fraction is an integer however it was written.
+            Self::Integer => {
+                value.is_i64()
+                    || value.is_u64()
+                    || value.as_f64().is_some_and(|it| it.fract() == 0.0)
+            }
+            Self::Number => value.is_number(),
+            Self::Boolean => value.is_boolean(),
+            Self::IntOrString => value.is_string() || Self::Integer.takes(value),
+        }
+    }
+}
+
+/// How a list or a map is owned and merged.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Merge {
+    /// Maps field by field, lists as a whole.
+    #[default]
+    Usual,
+    /// As a whole, whatever it is.
+    Whole,
+    /// A list of values, each for itself.
+    Set,
+    /// A list of objects that these fields tell apart.
+    Keyed(Vec<String>),
+}
+
+/// One node of a schema.
+#[derive(Debug, Default)]
+pub(crate) struct Node {
+    pub(crate) kind: Option<Type>,
+    pub(crate) nullable: bool,
+    /// Fields that are not known are kept.
+    pub(crate) preserve: bool,
+    pub(crate) properties: BTreeMap<String, Arc<Self>>,
+    /// What values of keys that are not properties look like.
+    pub(crate) additional: Option<Arc<Self>>,
+    pub(crate) items: Option<Arc<Self>>,
+    pub(crate) merge: Merge,
+    pub(crate) default: Option<Value>,
+    /// A Quantity, a time or bytes: built-in kinds check those when they decode.
+    pub(crate) format: Option<String>,
+    pub(crate) rules: Rules,
+}
+
+/// What a value must hold beyond its type.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    pub(crate) required: Vec<String>,
+    pub(crate) values: Option<Vec<Value>>,
+    pub(crate) pattern: Option<Regex>,
+    pub(crate) minimum: Option<Bound>,
+    pub(crate) maximum: Option<Bound>,
+    pub(crate) multiple_of: Option<f64>,
+    pub(crate) length: Range,
+    pub(crate) count: Range,
+    pub(crate) keys: Range,
+    pub(crate) unique: bool,
+    pub(crate) all_of: Vec<Arc<Node>>,
+    pub(crate) any_of: Vec<Arc<Node>>,
+    pub(crate) one_of: Vec<Arc<Node>>,
+    pub(crate) not: Option<Arc<Node>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bound {
+    pub(crate) value: f64,
+    pub(crate) exclusive: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Range {
+    pub(crate) least: Option<u64>,
+    pub(crate) most: Option<u64>,
+}
+
+impl Node {
+    /// What the value under a key looks like.
+    pub(crate) fn field(&self, key: &str) -> Option<&Self> {
+        self.properties.get(key).or(self.additional.as_ref()).map(Arc::as_ref)
+    }
+
+    /// Whether a key has a node of its own rather than that of any other key.
+    pub(crate) fn names(&self, key: &str) -> bool {
+        self.properties.contains_key(key)
+    }
+
+    pub(crate) fn item(&self) -> Option<&Self> {
+        self.items.as_deref()
+    }
+}
+
+/// Schemas by the name they are referred to, while a kind is compiled.
+type Shared = HashMap<String, Arc<Node>>;
+
+fn definitions() -> Arc<Value> {
+    builtin::definitions()
+}

@@ -1,0 +1,238 @@
+//! From a schema's JSON to nodes, with what Kubernetes adds: how lists merge, what embedded
+//! objects carry.
+
+use std::sync::Arc;
+
+use regex::Regex;
+use serde_json::Value;
+
+use crate::{
+    object,
+    registry::builtin,
+    schema::{Bound, Merge, Node, Range, Rules, Shared, Type, definitions},
+};
+
+const REFERENCE: &str = "#/components/schemas/";
+const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
+pub(super) fn built_in(api_version: &str, kind: &str) -> Arc<Node> {
+    let mut compiler = Compiler::default();
+    builtin::definition(api_version, kind).map_or_else(Arc::default, |it| compiler.node(it))
+}
+
+pub(super) fn custom(schema: &Value) -> Arc<Node> {
+    let mut compiler = Compiler::default();
+    let node = compiler.node(schema);
+    let mut root = Arc::try_unwrap(node).unwrap_or_default();
+    compiler.embed(&mut root);
+    Arc::new(root)
+}
+
+/// What is wrong with a definition's schema, in the words of its first fault.
+pub(super) fn check(schema: &Value) -> Result<(), String> {
+    let mut compiler = Compiler::default();
+    compiler.node(schema);
+    compiler.fault.map_or(Ok(()), Err)
+}
+
+#[derive(Default)]
+struct Compiler {
+    shared: Shared,
+    /// References being compiled: one met again inside itself is a tree without end.
+    open: Vec<String>,
+    fault: Option<String>,
+}
+
+impl Compiler {
+    fn node(&mut self, schema: &Value) -> Arc<Node> {
+        if let Some(name) = schema["$ref"].as_str() {
+            return self.reference(name.strip_prefix(REFERENCE).unwrap_or(name));
+        }
+        let mut node = Node {
+            kind: kind_of(schema),
+            nullable: schema["nullable"] == true,
+            preserve: schema["x-kubernetes-preserve-unknown-fields"] == true,
+            default: schema.get("default").cloned(),
+            format: schema["format"].as_str().map(str::to_owned),
+            merge: merge_of(schema),
+            rules: self.rules(schema),
+            ..Node::default()
+        };
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            let child = self.node(property);
+            node.properties.insert(name.clone(), child);
+        }
+        match &schema["additionalProperties"] {
+            Value::Bool(true) => {
+                node.additional = Some(Arc::new(Node { preserve: true, ..Node::default() }));
+            }
+            it @ Value::Object(_) => node.additional = Some(self.node(it)),
+            _ => {}
+        }
+        if schema["items"].is_object() {
+            node.items = Some(self.node(&schema["items"]));
+        }
+        if schema["x-kubernetes-embedded-resource"] == true {
+            self.embed(&mut node);
+        }
+        Arc::new(node)
+    }
+
+    fn reference(&mut self, name: &str) -> Arc<Node> {
+        if let Some(node) = self.shared.get(name) {
+            return Arc::clone(node);
+        }
+        let open = self.open.iter().any(|it| it == name);
+        if open || name.contains("apiextensions.v1.JSONSchemaProps") {
+            return Arc::new(Node { preserve: true, ..Node::default() });
+        }
+        self.open.push(name.to_owned());
+        let definitions = definitions();
+        let node = self.node(&definitions[name]);
+        self.open.pop();
+        let node = Arc::try_unwrap(node).map_or_else(|it| it, |it| Arc::new(annotate(name, it)));
+        self.shared.insert(name.to_owned(), Arc::clone(&node));
+        node
+    }
+
+    /// Gives an object what every object has; a definition's word on `metadata` is advice at most.
+    fn embed(&mut self, node: &mut Node) {
+        let text = || Arc::new(Node { kind: Some(Type::Text), ..Node::default() });
+        node.kind = Some(Type::Object);
+        node.properties.insert("apiVersion".to_owned(), text());
+        node.properties.insert("kind".to_owned(), text());
+        let metadata = self.reference(OBJECT_META);
+        node.properties.insert("metadata".to_owned(), metadata);
+    }
+
+    fn rules(&mut self, schema: &Value) -> Rules {
+        let number = |field: &str| schema[field].as_f64();
+        let bound = |field: &str, exclusive: &str| {
+            let value = number(field)?;
+            Some(Bound { value, exclusive: schema[exclusive] == true })
+        };
+        let range = |least: &str, most: &str| Range {
+            least: schema[least].as_u64(),
+            most: schema[most].as_u64(),
+        };
+        let pattern = schema["pattern"].as_str().and_then(|it| self.pattern(it));
+        Rules {
+            required: object::strings(&schema["required"]).into_iter().map(Into::into).collect(),
+            values: schema["enum"].as_array().cloned(),
+            pattern,
+            minimum: bound("minimum", "exclusiveMinimum"),
+            maximum: bound("maximum", "exclusiveMaximum"),
+            multiple_of: number("multipleOf"),
+            length: range("minLength", "maxLength"),
+            count: range("minItems", "maxItems"),
+            keys: range("minProperties", "maxProperties"),
+            unique: schema["uniqueItems"] == true,
+            all_of: self.each(&schema["allOf"]),
+            any_of: self.each(&schema["anyOf"]),
+            one_of: self.each(&schema["oneOf"]),
+            not: schema["not"].is_object().then(|| self.node(&schema["not"])),
+        }
+    }
+
+    fn each(&mut self, schemas: &Value) -> Vec<Arc<Node>> {
+        schemas.as_array().into_iter().flatten().map(|it| self.node(it)).collect()
+    }
+
+    fn pattern(&mut self, text: &str) -> Option<Regex> {
+        match Regex::new(text) {
+            Ok(pattern) => Some(pattern),
+            Err(error) => {
+                self.fault.get_or_insert_with(|| format!("must be a valid regex: {error}"));
+                None
+            }
+        }
+    }
+}
+
+fn kind_of(schema: &Value) -> Option<Type> {
+    if schema["x-kubernetes-int-or-string"] == true {
+        return Some(Type::IntOrString);
+    }
+    schema["type"].as_str().and_then(Type::parse)
+}
+
+fn merge_of(schema: &Value) -> Merge {
+    if schema["x-kubernetes-map-type"] == "atomic" {
+        return Merge::Whole;
+    }
+    match schema["x-kubernetes-list-type"].as_str() {
+        Some("set") => Merge::Set,
+        Some("map") => {
+            let keys = object::strings(&schema["x-kubernetes-list-map-keys"]);
+            Merge::Keyed(keys.into_iter().map(str::to_owned).collect())
+        }
+        _ => Merge::Usual,
+    }
+}
+
+/// How the lists of built-in kinds merge, which their JSON schema does not say.
+fn annotate(definition: &str, mut node: Node) -> Node {
+    let short = definition.rsplit('.').next().unwrap_or(definition);
+    // An object that says nothing about itself is raw JSON, such as the fields of an owner.
+    node.preserve |= node.properties.is_empty() && node.additional.is_none();
+    let whole = matches!(
+        short,
+        "LabelSelector"
+            | "ObjectReference"
+            | "LocalObjectReference"
+            | "SecretKeySelector"
+            | "ConfigMapKeySelector"
+            | "ObjectFieldSelector"
+            | "ResourceFieldSelector"
+            | "NodeSelector"
+            | "NodeSelectorTerm"
+            | "TypedLocalObjectReference"
+            | "SecretReference"
+            | "RoleRef"
+            | "Subject"
+            | "OwnerReference"
+    );
+    if whole {
+        node.merge = Merge::Whole;
+    }
+    for (field, child) in &mut node.properties {
+        if let Some(merge) = known_merge(short, field)
+            && let Some(child) = Arc::get_mut(child)
+        {
+            child.merge = merge;
+        }
+        if matches!((short, field.as_str()), ("ServiceSpec", "selector") | (_, "nodeSelector"))
+            && let Some(child) = Arc::get_mut(child)
+        {
+            child.merge = Merge::Whole;
+        }
+    }
+    node
+}
+
+fn known_merge(owner: &str, field: &str) -> Option<Merge> {
+    let keys: &[&str] = match (owner, field) {
+        ("ObjectMeta", "finalizers") => return Some(Merge::Set),
+        ("ObjectMeta", "ownerReferences") => &["uid"],
+        (_, "conditions") | ("NodeStatus", "addresses") => &["type"],
+        (
+            "PodSpec",
+            "containers"
+            | "initContainers"
+            | "ephemeralContainers"
+            | "volumes"
+            | "imagePullSecrets"
+            | "resourceClaims",
+        )
+        | ("Container" | "EphemeralContainer", "env")
+        | ("ServiceAccount", "secrets" | "imagePullSecrets") => &["name"],
+        ("Container" | "EphemeralContainer", "ports") => &["containerPort", "protocol"],
+        ("Container" | "EphemeralContainer", "volumeMounts") => &["mountPath"],
+        ("Container" | "EphemeralContainer", "volumeDevices") => &["devicePath"],
+        ("PodSpec", "hostAliases") | ("PodStatus", "podIPs" | "hostIPs") => &["ip"],
+        ("PodSpec", "topologySpreadConstraints") => &["topologyKey", "whenUnsatisfiable"],
+        ("ServiceSpec", "ports") => &["port", "protocol"],
+        _ => return None,
+    };
+    Some(Merge::Keyed(keys.iter().map(|it| (*it).to_owned()).collect()))
+}

@@ -1,0 +1,120 @@
+//! Which fields of an object the schema does not know, and, for built-in kinds, which values
+//! cannot be decoded at all.
+
+use serde_json::{Map, Value};
+
+use crate::schema::{Node, Type};
+
+/// How far to look: a built-in kind is decoded into its type, a custom one only loses fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Decode,
+    Prune,
+}
+
+/// Drops what the schema does not know and answers its paths, or the first value that a built-in
+/// kind cannot hold.
+pub(crate) fn prune(value: &mut Value, node: &Node, mode: Mode) -> Result<Vec<String>, String> {
+    let mut walk = Walk { mode, unknown: Vec::new() };
+    walk.value(value, node, "")?;
+    Ok(walk.unknown)
+}
+
+struct Walk {
+    mode: Mode,
+    unknown: Vec<String>,
+}
+
+impl Walk {
+    fn value(&mut self, value: &mut Value, node: &Node, path: &str) -> Result<(), String> {
+        if self.mode == Mode::Decode {
+            decodes(value, node, path)?;
+        }
+        match value {
+            Value::Object(map) if !is_opaque(node) => self.fields(map, node, path)?,
+            Value::Array(list) => {
+                let Some(child) = node.item() else { return Ok(()) };
+                for (index, item) in list.iter_mut().enumerate() {
+                    self.value(item, child, &format!("{path}[{index}]"))?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn fields(
+        &mut self,
+        map: &mut Map<String, Value>,
+        node: &Node,
+        path: &str,
+    ) -> Result<(), String> {
+        // A null field of a typed object is a field left out.
+        map.retain(|key, value| {
+            let known = node.field(key).is_some();
+            if !known && !node.preserve {
+                self.unknown.push(join(path, key));
+            }
+            let left_out = known && value.is_null() && self.mode == Mode::Decode;
+            !left_out && (known || node.preserve)
+        });
+        for (key, value) in map.iter_mut() {
+            if let Some(child) = node.field(key) {
+                self.value(value, child, &join(path, key))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A node that says nothing about what is inside: it prunes nothing.
+fn is_opaque(node: &Node) -> bool {
+    node.properties.is_empty()
+        && node.additional.is_none()
+        && (node.preserve || node.kind.is_none())
+}
+
+fn decodes(value: &Value, node: &Node, path: &str) -> Result<(), String> {
+    let fits = match node.kind {
+        _ if value.is_null() => true,
+        // Quantities may come as bare numbers.
+        Some(Type::Text) => value.is_string() || is_quantity(node, value, path),
+        Some(kind) => kind.takes(value),
+        None => true,
+    };
+    if fits {
+        return Ok(());
+    }
+    let wanted = match node.kind {
+        Some(Type::Text) => "string",
+        Some(Type::Integer | Type::IntOrString) => "int64",
+        Some(Type::Boolean) => "bool",
+        Some(Type::Number) => "float64",
+        Some(Type::Array) => "slice",
+        Some(Type::Object) | None => "struct",
+    };
+    Err(format!(
+        "json: cannot unmarshal {} into Go struct field {path} of type {wanted}",
+        name(value)
+    ))
+}
+
+fn is_quantity(node: &Node, value: &Value, path: &str) -> bool {
+    let parent = path.rsplit('.').nth(1).unwrap_or_default();
+    node.format.is_none() && value.is_number() && matches!(parent, "limits" | "requests" | "hard")
+}
+
+fn name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}

@@ -1,0 +1,167 @@
+//! Whether an object's metadata are what Kubernetes takes: names, labels, annotations,
+//! finalizers, owners.
+
+use serde_json::Value;
+
+use crate::{object, refusal::Cause, registry::Resource};
+
+const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric \
+    characters, '-' or '.', and must start and end with an alphanumeric character (e.g. \
+    'example.com', regex used for validation is \
+    '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+
+const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters \
+    or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', \
+    regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric \
+    characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. \
+    'MyValue',  or 'my_value',  or '12345', regex used for validation is \
+    '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+
+const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and \
+    must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or \
+    '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+
+/// All annotations of an object together.
+const ANNOTATIONS: usize = 256 * 1024;
+
+pub(crate) fn metadata(object: &Value, resource: &Resource) -> Vec<Cause> {
+    let mut faults = Vec::new();
+    let name = object::name(object);
+    if name.is_empty() {
+        faults.push(Cause::required("metadata.name", "name or generateName is required"));
+    } else {
+        faults.extend(name_fault(name, resource));
+    }
+    labels(&object["metadata"]["labels"], "metadata.labels", &mut faults);
+    annotations(&object["metadata"]["annotations"], &mut faults);
+    for finalizer in object::finalizers(object) {
+        if let Some(detail) = qualified(finalizer) {
+            faults.push(Cause::invalid("metadata.finalizers", &finalizer.into(), &detail));
+        }
+    }
+    owners(object, &mut faults);
+    faults
+}
+
+fn name_fault(name: &str, resource: &Resource) -> Option<Cause> {
+    let detail = match resource.table.as_str() {
+        "namespaces" | "services" => (!is_label(name)).then(|| long_or(name, 63, LABEL)),
+        table if table.ends_with("rbac.authorization.k8s.io") => {
+            let broken = matches!(name, "." | "..") || name.contains(['/', '%']);
+            broken.then(|| "may not contain '/' or '%'".to_owned())
+        }
+        _ => (!is_subdomain(name)).then(|| long_or(name, 253, SUBDOMAIN)),
+    }?;
+    Some(Cause::invalid("metadata.name", &name.into(), &detail))
+}
+
+fn long_or(name: &str, limit: usize, detail: &str) -> String {
+    if name.len() > limit {
+        format!("must be no more than {limit} bytes")
+    } else {
+        detail.to_owned()
+    }
+}
+
+pub(crate) fn is_label(text: &str) -> bool {
+    let edge = |byte: Option<&u8>| byte.is_some_and(|it| is_lower(*it));
+    let bytes = text.as_bytes();
+    bytes.len() <= 63
+        && edge(bytes.first())
+        && edge(bytes.last())
+        && bytes.iter().all(|it| is_lower(*it) || *it == b'-')
+}
+
+fn is_lower(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit()
+}
+
+pub(crate) fn is_subdomain(text: &str) -> bool {
+    // The parts may be longer than a label: only the whole has a limit.
+    let part = |part: &str| {
+        let edge = |byte: Option<&u8>| byte.is_some_and(|it| is_lower(*it));
+        let bytes = part.as_bytes();
+        edge(bytes.first())
+            && edge(bytes.last())
+            && bytes.iter().all(|it| is_lower(*it) || *it == b'-')
+    };
+    text.len() <= 253 && text.split('.').all(part)
+}
+
+/// Checks a map of labels wherever it is.
+pub(crate) fn labels(labels: &Value, path: &str, faults: &mut Vec<Cause>) {
+    for (key, value) in labels.as_object().into_iter().flatten() {
+        if let Some(detail) = qualified(key) {
+            faults.push(Cause::invalid(path, &key.as_str().into(), &detail));
+        }
+        let text = value.as_str().unwrap_or_default();
+        if text.len() > 63 {
+            let detail = "must be no more than 63 bytes";
+            faults.push(Cause::invalid(path, value, detail));
+        } else if !text.is_empty() && !is_name_part(text) {
+            faults.push(Cause::invalid(path, value, LABEL_VALUE));
+        }
+    }
+}
+
+fn is_name_part(text: &str) -> bool {
+    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    edge(bytes.first())
+        && edge(bytes.last())
+        && bytes.iter().all(|it| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_' | b'.'))
+}
+
+/// What is wrong with a qualified name: `[prefix/]name`.
+fn qualified(key: &str) -> Option<String> {
+    let (prefix, name) = match key.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, key),
+    };
+    if let Some(prefix) = prefix.filter(|it| !is_subdomain(it)) {
+        let detail = if prefix.is_empty() { "prefix part must be non-empty" } else { SUBDOMAIN };
+        return Some(format!("prefix part {detail}"));
+    }
+    if name.is_empty() {
+        return Some("name part must be non-empty".to_owned());
+    }
+    if name.len() > 63 {
+        return Some("name part must be no more than 63 bytes".to_owned());
+    }
+    (!is_name_part(name)).then(|| QUALIFIED.to_owned())
+}
+
+fn annotations(annotations: &Value, faults: &mut Vec<Cause>) {
+    let mut size = 0;
+    for (key, value) in annotations.as_object().into_iter().flatten() {
+        if let Some(detail) = qualified(&key.to_lowercase()) {
+            let path = "metadata.annotations";
+            faults.push(Cause::invalid(path, &key.as_str().into(), &detail));
+        }
+        size += key.len() + value.as_str().map_or(0, str::len);
+    }
+    if size > ANNOTATIONS {
+        let message = format!("Too long: may not be more than {ANNOTATIONS} bytes");
+        faults.push(Cause::new("FieldValueTooLong", "metadata.annotations", message));
+    }
+}
+
+fn owners(object: &Value, faults: &mut Vec<Cause>) {
+    let mut controllers = 0;
+    for (index, owner) in object::items(object, "/metadata/ownerReferences").enumerate() {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            if owner[field].as_str().is_none_or(str::is_empty) {
+                let path = format!("metadata.ownerReferences[{index}].{field}");
+                faults.push(Cause::invalid(path, &"".into(), "must not be empty"));
+            }
+        }
+        controllers += i32::from(owner["controller"] == true);
+    }
+    if controllers > 1 {
+        let value = &object["metadata"]["ownerReferences"];
+        let detail = "Only one reference can have Controller set to true";
+        faults.push(Cause::invalid("metadata.ownerReferences", value, detail));
+    }
+}

@@ -1,0 +1,20 @@
+//! The sandbox through real clients: kube's, over TCP too, and kubectl.
+
+#[cfg(test)]
+mod apply;
+#[cfg(test)]
+mod custom;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod objects;
+#[cfg(test)]
+mod patches;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod tcp;
+#[cfg(test)]
+mod watches;
