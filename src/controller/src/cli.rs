@@ -1,0 +1,176 @@
+//! What was typed, and what is printed? Flags and subcommands; the only place that prints.
+
+mod logs;
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use ger_core::names::MemberId;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{Flags, Settings};
+use crate::{clusters, replica};
+
+/// Turns Git changes into Kubernetes Jobs, in many clusters from one hub.
+#[derive(Debug, Parser)]
+#[command(name = "git-events-runner", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a replica of the controller against the hub of the kubeconfig, or of the Pod it runs in.
+    Run(Run),
+    /// Print the CustomResourceDefinitions, or write them as files.
+    Crds {
+        /// Write one file a kind into this folder instead.
+        #[arg(long)]
+        output: Option<PathBuf>,
+    },
+    /// Try it on a laptop: a hub, two spokes, three replicas, a Git server and an executor, in one process.
+    #[cfg(feature = "dev")]
+    Dev(crate::dev::Args),
+    /// The cloner, for the executor of `dev`.
+    #[cfg(feature = "dev")]
+    #[command(hide = true, disable_help_flag = true)]
+    Cloner {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    /// A YAML file with the flags' names as keys (underscores for dashes), and `action`.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // A second installation is refused, and the first one is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Run(arguments) => {
+            let settings = Settings::load(arguments.config.as_deref(), &arguments.flags)?;
+            logs::start(settings.json_logs);
+            runtime()?.block_on(Box::pin(run(settings)))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Crds { output: None } => {
+            let mut all = String::new();
+            for (_, text) in ger_api::crd::files() {
+                all.push_str("---\n");
+                all.push_str(&text);
+            }
+            io::stdout().write_all(all.as_bytes()).context("cannot print")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Crds { output: Some(folder) } => {
+            write_crds(&folder)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        #[cfg(feature = "dev")]
+        Command::Dev(arguments) => runtime()?.block_on(Box::pin(crate::dev::run(arguments))),
+        #[cfg(feature = "dev")]
+        Command::Cloner { arguments } => Ok(ExitCode::from(crate::dev::clone(arguments))),
+    }
+}
+
+fn write_crds(folder: &Path) -> anyhow::Result<()> {
+    let cannot = || format!("cannot write into {}", folder.display());
+    std::fs::create_dir_all(folder).with_context(cannot)?;
+    for (name, text) in ger_api::crd::files() {
+        std::fs::write(folder.join(name), text).with_context(cannot)?;
+    }
+    Ok(())
+}
+
+/// The production path: one replica, until a signal ends it.
+async fn run(settings: Settings) -> anyhow::Result<()> {
+    for flag in &settings.ignored {
+        tracing::warn!(flag, "this flag does nothing here");
+    }
+    let namespace = settings.namespace.clone().unwrap_or_else(own_namespace);
+    let clusters = replica::cluster_settings(&settings, &namespace);
+    let hub = clusters::hub_clients(&clusters).await.context("cannot reach the hub")?;
+    let utility = crate::utility::listen(([0, 0, 0, 0], settings.utility_port).into()).await?;
+    let clock = Clock::system();
+    let parts = replica::Parts {
+        member: MemberId::new(replica::member_name(&clock)),
+        namespace,
+        hub,
+        connect: Arc::new(clusters::TlsConnect::new(&clusters)),
+        remotes: Arc::new(ger_git::Client::new().context("cannot make an HTTP client")?),
+        clock,
+        utility: Some(utility),
+        pace: replica::Pace::default(),
+        takeover: ger_core::claim::Takeover::Enabled,
+        settings,
+    };
+    let stop = CancellationToken::new();
+    let (_, running) = replica::start(parts, stop.clone())?;
+    let mut running = std::pin::pin!(running);
+    tokio::select! {
+        ended = &mut running => return Ok(ended?),
+        signal = terminated() => tracing::info!(signal = signal?, "stopping"),
+    }
+    stop.cancel();
+    Ok(running.await?)
+}
+
+/// The namespace of the Pod that this runs in; `default` outside of one.
+fn own_namespace() -> String {
+    let mounted = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+    std::env::var("POD_NAMESPACE")
+        .or_else(|_| std::fs::read_to_string(mounted))
+        .ok()
+        .map(|it| it.trim().to_owned())
+        .filter(|it| !it.is_empty())
+        .unwrap_or_else(|| "default".to_owned())
+}
+
+/// The name of the signal that asks us to stop, once it came.
+async fn terminated() -> anyhow::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    Ok(tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
+    })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")
+}
+
+/// The error and what caused it, in one line each.
+fn complain(error: &anyhow::Error) {
+    let mut text = format!("error: {error}\n");
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("  because: {cause}\n"));
+    }
+    // Nobody is left to tell when stderr is closed.
+    drop(io::stderr().write_all(text.as_bytes()));
+}

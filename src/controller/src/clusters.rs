@@ -1,0 +1,297 @@
+//! Which clusters are there, how are they doing, and what is in them?
+//!
+//! ```text
+//! Secrets of the hub → kubeconfig (refusals) → connect (clients) → reflector (streams) → stores
+//!        spokes              session: one per cluster, with its own task tree      ↘ events
+//! ```
+
+mod claims;
+mod cluster;
+mod connect;
+mod error;
+mod kubeconfig;
+mod reflector;
+mod session;
+mod spokes;
+mod state;
+mod stores;
+mod streams;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use ger_api::schedule_trigger::{ActionKind, SourceKind};
+use ger_core::names::{ClusterName, TriggerKey};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+
+pub use cluster::Cluster;
+pub use connect::{Clients, Connect, TlsConnect, hub_clients, trusted_clients};
+pub use error::Error;
+pub use kubeconfig::{Refusal, Target, parse as parse_kubeconfig};
+pub use state::State;
+pub use stores::{JobView, Store, Stores};
+
+/// Whether something dangerous is nevertheless wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    Allow,
+    #[default]
+    Refuse,
+}
+
+/// How clusters are found and reached.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The controller's namespace in the hub, where the Secrets of the spokes are.
+    pub namespace: String,
+    /// Servers on this machine or on its link.
+    pub allow_loopback: Policy,
+    /// Kubeconfigs with `insecure-skip-tls-verify`.
+    pub insecure_tls: Policy,
+    /// How long one request may take.
+    pub request_timeout: Duration,
+    /// How long one watch lasts; a silently dead connection is noticed soon after.
+    pub watch_timeout: Duration,
+    /// How long the first look at all clusters may take before the replica goes on without the rest.
+    pub sync_timeout: Duration,
+    /// A number of this replica, so that replicas do not retry in step.
+    pub seed: u64,
+}
+
+impl Settings {
+    /// The defaults, for a controller in `namespace`.
+    pub fn new(namespace: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            allow_loopback: Policy::Refuse,
+            insecure_tls: Policy::Refuse,
+            request_timeout: Duration::from_secs(15),
+            watch_timeout: Duration::from_mins(1),
+            sync_timeout: Duration::from_secs(30),
+            seed: 0,
+        }
+    }
+}
+
+/// Something may be different now. Receivers read the stores again: an event may come twice, and several
+/// changes may share one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    TriggerChanged(TriggerKey),
+    TriggerGone(TriggerKey),
+    SourceChanged {
+        cluster: ClusterName,
+        namespace: Option<String>,
+        kind: SourceKind,
+        name: String,
+    },
+    ActionChanged {
+        cluster: ClusterName,
+        namespace: Option<String>,
+        kind: ActionKind,
+        name: String,
+    },
+    JobChanged {
+        cluster: ClusterName,
+        namespace: String,
+        trigger: TriggerKey,
+    },
+    /// Its state changed, or it came or went.
+    ClusterChanged(ClusterName),
+}
+
+/// Something people should read, as an Event on an object. Said once, not at each retry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// Where the object is: the hub for a Secret.
+    pub cluster: ClusterName,
+    pub about: ObjectReference,
+    pub severity: Severity,
+    pub reason: &'static str,
+    pub message: String,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    Normal,
+    Warning,
+}
+
+/// Every cluster that is known now. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// The cluster of that name, with the clients and stores that are in use now: ask again for each
+    /// piece of work, for the answer changes when credentials do.
+    pub fn cluster(&self, name: &ClusterName) -> Option<Cluster> {
+        self.shared.cluster(name)
+    }
+
+    /// Every cluster, the hub among them.
+    pub fn all(&self) -> Vec<Cluster> {
+        let clusters = self.shared.clusters.read().unwrap_or_else(PoisonError::into_inner);
+        clusters.values().cloned().collect()
+    }
+
+    /// The Secrets that ask to be clusters and are none, each with the reason.
+    pub fn refused(&self) -> BTreeMap<String, String> {
+        self.shared.refused()
+    }
+
+    /// True once the hub and every spoke known at the start were seen, or took too long.
+    pub fn synced(&self) -> watch::Receiver<bool> {
+        self.shared.synced.subscribe()
+    }
+}
+
+/// What is needed to follow clusters.
+#[expect(missing_debug_implementations, reason = "a connector need not be printable")]
+pub struct Parts {
+    pub settings: Settings,
+    pub hub: Clients,
+    pub connect: Arc<dyn Connect>,
+    pub clock: Clock,
+    pub events: mpsc::Sender<Event>,
+    pub notices: mpsc::Sender<Notice>,
+}
+
+/// Prepares to follow the hub and its spokes; nothing happens until the future is polled, and all
+/// that it starts ends before it does.
+pub fn start(
+    parts: Parts,
+    stop: CancellationToken,
+) -> (Handle, impl Future<Output = ()> + Send + 'static) {
+    let Parts { settings, hub, connect, clock, events, notices } = parts;
+    let shared = Arc::new(Shared {
+        clusters: RwLock::default(),
+        refused: RwLock::default(),
+        synced: watch::Sender::new(false),
+        changes: watch::Sender::new(()),
+        events,
+        notices,
+        clock,
+        stop: stop.clone(),
+    });
+    let handle = Handle { shared: Arc::clone(&shared) };
+    let context =
+        Arc::new(session::Context { settings, connect, shared, claims: claims::Claims::default() });
+    let hub = context.hub(hub);
+    context.shared.publish(&hub);
+    (handle, spokes::run(context, hub, stop))
+}
+
+/// What all parts of this module share.
+#[derive(Debug)]
+struct Shared {
+    clusters: RwLock<BTreeMap<ClusterName, Cluster>>,
+    refused: RwLock<BTreeMap<String, String>>,
+    synced: watch::Sender<bool>,
+    /// Moves whenever a cluster comes, goes or changes its state.
+    changes: watch::Sender<()>,
+    events: mpsc::Sender<Event>,
+    notices: mpsc::Sender<Notice>,
+    clock: Clock,
+    stop: CancellationToken,
+}
+
+impl Shared {
+    fn cluster(&self, name: &ClusterName) -> Option<Cluster> {
+        self.clusters.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn publish(&self, cluster: &Cluster) {
+        let mut clusters = self.clusters.write().unwrap_or_else(PoisonError::into_inner);
+        clusters.insert(cluster.name().clone(), cluster.clone());
+        drop(clusters);
+        self.changes.send_replace(());
+    }
+
+    fn withdraw(&self, name: &ClusterName) -> Option<Cluster> {
+        let mut clusters = self.clusters.write().unwrap_or_else(PoisonError::into_inner);
+        let gone = clusters.remove(name);
+        drop(clusters);
+        self.changes.send_replace(());
+        gone
+    }
+
+    fn refused(&self) -> BTreeMap<String, String> {
+        self.refused.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Remembers why a Secret is no cluster, and says it once.
+    fn decline(&self, secret: &ObjectReference, reason: &'static str, why: &str) {
+        let name = secret.name.clone().unwrap_or_default();
+        let mut refused = self.refused.write().unwrap_or_else(PoisonError::into_inner);
+        let before = refused.insert(name, why.to_owned());
+        drop(refused);
+        self.changes.send_replace(());
+        if before.as_deref() != Some(why) {
+            self.notify(&ClusterName::hub(), secret, Said::warning(reason, why));
+        }
+    }
+
+    fn accept(&self, secret: &str) {
+        self.refused.write().unwrap_or_else(PoisonError::into_inner).remove(secret);
+        self.changes.send_replace(());
+    }
+
+    /// Waits for room, so that nothing is forgotten; at the end of the process nobody listens.
+    async fn deliver(&self, event: Event) {
+        let sent = self.stop.run_until_cancelled(self.events.send(event)).await;
+        if let Some(Err(mpsc::error::SendError(event))) = sent {
+            tracing::debug!(?event, "nobody listens to cluster events");
+        }
+    }
+
+    /// Notices are for people: a reader that does not keep up loses some, and holds up nobody.
+    fn notify(&self, cluster: &ClusterName, about: &ObjectReference, said: Said<'_>) {
+        let Said { severity, reason, message } = said;
+        let name = about.name.as_deref().unwrap_or_default();
+        match severity {
+            Severity::Normal => tracing::info!(%cluster, name, reason, message),
+            Severity::Warning => tracing::warn!(%cluster, name, reason, message),
+        }
+        let notice = Notice {
+            cluster: cluster.clone(),
+            about: about.clone(),
+            severity,
+            reason,
+            message: message.to_owned(),
+            at: self.clock.now(),
+        };
+        if self.notices.try_send(notice).is_err() {
+            tracing::debug!(%cluster, reason, "a notice found no reader");
+        }
+    }
+}
+
+/// What a notice says.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    severity: Severity,
+    reason: &'static str,
+    message: &'a str,
+}
+
+impl<'a> Said<'a> {
+    fn normal(reason: &'static str, message: &'a str) -> Self {
+        Self { severity: Severity::Normal, reason, message }
+    }
+
+    fn warning(reason: &'static str, message: &'a str) -> Self {
+        Self { severity: Severity::Warning, reason, message }
+    }
+}

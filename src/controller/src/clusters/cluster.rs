@@ -1,0 +1,209 @@
+//! What is one cluster, to those who work in it?
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use ger_core::names::ClusterName;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::client::Body;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::connect::Clients;
+use super::state::{Board, Condition, State};
+use super::stores::Stores;
+use super::{Event, Said, Shared};
+
+/// One cluster: its client, its stores and its state. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: ClusterName,
+    /// On what its notices are published: the Secret of a spoke, the namespace of the hub.
+    about: ObjectReference,
+    requests: Client,
+    watches: Client,
+    stores: Stores,
+    board: Mutex<Board>,
+    state: watch::Sender<State>,
+    contact: Contact,
+    uid: OnceLock<String>,
+    /// Whether this is the cluster that others see, and not its successor in preparation.
+    live: AtomicBool,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    pub fn name(&self) -> &ClusterName {
+        &self.inner.name
+    }
+
+    /// For requests: limited in time, and never repeated behind the caller's back.
+    pub fn client(&self) -> &Client {
+        &self.inner.requests
+    }
+
+    pub fn state(&self) -> State {
+        self.inner.state.borrow().clone()
+    }
+
+    pub fn stores(&self) -> &Stores {
+        &self.inner.stores
+    }
+
+    /// The uid of the cluster's `kube-system` namespace, once it was asked.
+    pub fn uid(&self) -> Option<String> {
+        self.inner.uid.get().cloned()
+    }
+
+    /// How long ago the cluster last answered anything: an event, a bookmark, a response.
+    pub fn since_last_contact(&self) -> Duration {
+        self.inner.contact.elapsed()
+    }
+
+    pub(super) fn new(
+        name: ClusterName,
+        about: ObjectReference,
+        clients: Clients,
+        steps: impl IntoIterator<Item = &'static str>,
+    ) -> Self {
+        let contact = Contact::new();
+        let inner = Inner {
+            name,
+            about,
+            requests: contact.observe(clients.requests),
+            watches: clients.watches,
+            stores: Stores::default(),
+            board: Mutex::new(Board::new(steps)),
+            state: watch::Sender::new(State::Connecting),
+            contact,
+            uid: OnceLock::new(),
+            live: AtomicBool::new(false),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub(super) fn watches(&self) -> &Client {
+        &self.inner.watches
+    }
+
+    pub(super) fn touch(&self) {
+        self.inner.contact.touch();
+    }
+
+    pub(super) fn is(&self, uid: String) {
+        self.inner.uid.get_or_init(|| uid);
+    }
+
+    pub(super) fn go_live(&self) {
+        self.inner.live.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        self.inner.live.load(Ordering::SeqCst)
+    }
+
+    /// Tells a cluster from its successor under the same name.
+    #[cfg(test)]
+    pub(super) fn incarnation(&self) -> *const () {
+        Arc::as_ptr(&self.inner).cast()
+    }
+
+    /// Waits until everything was listed and is being watched.
+    pub(super) async fn ready(&self) {
+        let mut states = self.inner.state.subscribe();
+        // The sender lives in this cluster, so that the channel cannot close.
+        drop(states.wait_for(|it| *it == State::Ready).await);
+    }
+
+    /// Takes the report of a step or stream, and tells whom it concerns.
+    pub(super) async fn report(&self, step: &'static str, condition: Condition, shared: &Shared) {
+        let (verdict, before) = {
+            let mut board = self.inner.board.lock().unwrap_or_else(PoisonError::into_inner);
+            let before = self.state();
+            let verdict = board.report(step, condition, &before);
+            self.inner.state.send_replace(verdict.state.clone());
+            (verdict, before)
+        };
+        if verdict.is_news {
+            self.tell(&verdict.state, verdict.reason.map(super::state::Reason::as_str), shared);
+        }
+        if before != verdict.state && self.is_live() {
+            shared.changes.send_replace(());
+            shared.deliver(Event::ClusterChanged(self.inner.name.clone())).await;
+        }
+    }
+
+    fn tell(&self, state: &State, reason: Option<&'static str>, shared: &Shared) {
+        let why = match state {
+            State::Connecting => return,
+            State::Ready if self.is_live() => "connected; everything was listed and is watched",
+            State::Ready => "connected with the new credentials",
+            State::Unreachable { why, .. } | State::Refused { why } => why,
+        };
+        let hub = ClusterName::hub();
+        match reason {
+            None => shared.notify(&hub, &self.inner.about, Said::normal("Ready", why)),
+            Some(reason) if self.is_live() => {
+                shared.notify(&hub, &self.inner.about, Said::warning(reason, why));
+            }
+            Some(reason) => {
+                let why =
+                    format!("the new credentials do not work yet, the old stay in use: {why}");
+                shared.notify(&hub, &self.inner.about, Said::warning(reason, &why));
+            }
+        }
+    }
+}
+
+/// When a cluster last answered.
+#[derive(Clone, Debug)]
+struct Contact {
+    last: Arc<Mutex<Instant>>,
+}
+
+impl Contact {
+    fn new() -> Self {
+        Self { last: Arc::new(Mutex::new(Instant::now())) }
+    }
+
+    fn touch(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// A gateway's own 5xx proves nothing about the cluster behind it.
+    fn saw(&self, status: http::StatusCode) {
+        if !status.is_server_error() {
+            self.touch();
+        }
+    }
+
+    /// A client whose answers count as contact.
+    fn observe(&self, client: Client) -> Client {
+        let contact = self.clone();
+        let namespace = client.default_namespace().to_owned();
+        let service = tower::service_fn(move |request: http::Request<Body>| {
+            let (client, contact) = (client.clone(), contact.clone());
+            async move {
+                let response = client.send(request).await?;
+                contact.saw(response.status());
+                Ok::<_, kube::Error>(response)
+            }
+        });
+        Client::new(service, namespace)
+    }
+}

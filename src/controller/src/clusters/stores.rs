@@ -1,0 +1,273 @@
+//! What is known of a cluster's objects? Read by everybody, written by the cluster's streams alone.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ger_api::{Action, ClusterAction, ClusterGitRepo, GitRepo, ScheduleTrigger, WebhookTrigger};
+use ger_core::job::{RUN_ID, TRIGGER_KIND, TRIGGER_NAME, TRIGGER_UID, WITHDRAWN};
+use ger_core::ledger::JobSighting;
+use ger_core::names::TriggerKind;
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+
+/// What is known of one cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Stores {
+    pub schedule_triggers: Store<ScheduleTrigger>,
+    pub webhook_triggers: Store<WebhookTrigger>,
+    pub git_repos: Store<GitRepo>,
+    pub cluster_git_repos: Store<ClusterGitRepo>,
+    pub actions: Store<Action>,
+    pub cluster_actions: Store<ClusterAction>,
+    /// Our Jobs alone: those that carry a run's id.
+    pub jobs: Store<JobView>,
+}
+
+/// The objects of one kind, as last seen. Cheap to clone.
+#[derive(Debug)]
+pub struct Store<K> {
+    shelf: Arc<Shelf<K>>,
+}
+
+#[derive(Debug)]
+struct Shelf<K> {
+    /// By namespace (empty for what has none), then by name.
+    objects: RwLock<Objects<K>>,
+    synced: AtomicBool,
+}
+
+type Objects<K> = BTreeMap<String, BTreeMap<String, Arc<K>>>;
+
+impl<K> Clone for Store<K> {
+    fn clone(&self) -> Self {
+        Self { shelf: Arc::clone(&self.shelf) }
+    }
+}
+
+impl<K> Default for Store<K> {
+    fn default() -> Self {
+        let shelf = Shelf { objects: RwLock::default(), synced: AtomicBool::new(false) };
+        Self { shelf: Arc::new(shelf) }
+    }
+}
+
+impl<K> Store<K> {
+    /// The object of that name, as last seen.
+    pub fn find(&self, namespace: Option<&str>, name: &str) -> Option<Arc<K>> {
+        self.read(|it| it.get(namespace.unwrap_or_default())?.get(name).cloned())
+    }
+
+    /// Every object, by namespace and name.
+    pub fn list(&self) -> Vec<Arc<K>> {
+        self.read(|it| it.values().flat_map(BTreeMap::values).cloned().collect())
+    }
+
+    /// Every object of a namespace, by name.
+    pub fn list_in(&self, namespace: &str) -> Vec<Arc<K>> {
+        self.read(|it| it.get(namespace).into_iter().flat_map(BTreeMap::values).cloned().collect())
+    }
+
+    pub fn len(&self) -> usize {
+        self.read(|it| it.values().map(BTreeMap::len).sum())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether everything was listed at least once.
+    pub fn is_synced(&self) -> bool {
+        self.shelf.synced.load(Ordering::SeqCst)
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Objects<K>) -> T) -> T {
+        look(&self.shelf.objects.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Objects<K>) -> T) -> T {
+        change(&mut self.shelf.objects.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What a store needs to know of what it holds.
+pub trait Held: Send + Sync + 'static {
+    /// Namespace (empty for what has none) and name.
+    fn place(&self) -> (&str, &str);
+    /// Changes when the object does: uid and resourceVersion.
+    fn version(&self) -> (&str, &str);
+}
+
+impl<K: Resource + Send + Sync + 'static> Held for K {
+    fn place(&self) -> (&str, &str) {
+        let meta = self.meta();
+        (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
+    }
+
+    fn version(&self) -> (&str, &str) {
+        let meta = self.meta();
+        let version = meta.resource_version.as_deref().unwrap_or_default();
+        (meta.uid.as_deref().unwrap_or_default(), version)
+    }
+}
+
+/// Something that is now different in a store.
+#[derive(Debug)]
+pub(super) enum Change<K> {
+    Applied(Arc<K>),
+    Gone(Arc<K>),
+}
+
+impl<K: Held> Store<K> {
+    /// Puts an object in its place; nothing changes when it is there in the same version.
+    pub(super) fn apply(&self, object: K) -> Option<Change<K>> {
+        let object = Arc::new(object);
+        let (namespace, name) = object.place();
+        self.write(|it| {
+            let place = it.entry(namespace.to_owned()).or_default();
+            let same = |held: &Arc<K>| held.version() == object.version();
+            if place.get(name).is_some_and(same) {
+                return None;
+            }
+            place.insert(name.to_owned(), Arc::clone(&object));
+            Some(Change::Applied(Arc::clone(&object)))
+        })
+    }
+
+    pub(super) fn remove(&self, namespace: &str, name: &str) -> Option<Change<K>> {
+        self.write(|it| {
+            let place = it.get_mut(namespace)?;
+            let gone = place.remove(name)?;
+            if place.is_empty() {
+                it.remove(namespace);
+            }
+            Some(Change::Gone(gone))
+        })
+    }
+
+    /// Holds exactly these from now on, and says what that changed.
+    pub(super) fn replace(&self, objects: Vec<K>) -> Vec<Change<K>> {
+        let mut next = Objects::new();
+        for object in objects.into_iter().map(Arc::new) {
+            let (namespace, name) = object.place();
+            let (namespace, name) = (namespace.to_owned(), name.to_owned());
+            next.entry(namespace).or_default().insert(name, object);
+        }
+        let before = self.write(|it| std::mem::replace(it, next.clone()));
+        self.shelf.synced.store(true, Ordering::SeqCst);
+
+        let mut changes = Vec::new();
+        for (namespace, name, object) in each(&next) {
+            let held = find(&before, namespace, name);
+            if held.is_none_or(|it| it.version() != object.version()) {
+                changes.push(Change::Applied(Arc::clone(object)));
+            }
+        }
+        let gone =
+            each(&before).filter(|(namespace, name, _)| find(&next, namespace, name).is_none());
+        changes.extend(gone.map(|(_, _, object)| Change::Gone(Arc::clone(object))));
+        changes
+    }
+}
+
+fn each<K>(objects: &Objects<K>) -> impl Iterator<Item = (&String, &String, &Arc<K>)> {
+    objects
+        .iter()
+        .flat_map(|(namespace, it)| it.iter().map(move |(name, it)| (namespace, name, it)))
+}
+
+fn find<'a, K>(objects: &'a Objects<K>, namespace: &str, name: &str) -> Option<&'a Arc<K>> {
+    objects.get(namespace)?.get(name)
+}
+
+/// One of our Jobs, without its pod.
+#[expect(clippy::struct_excessive_bools, reason = "three facts that do not depend on each other")]
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobView {
+    pub namespace: String,
+    pub name: String,
+    pub uid: String,
+    pub resource_version: String,
+    pub suspended: bool,
+    pub run_id: String,
+    pub trigger: Option<(TriggerKind, String)>,
+    pub trigger_uid: Option<String>,
+    pub created: Option<Timestamp>,
+    pub started: Option<Timestamp>,
+    /// What the ledger is to hear of it; never `Gone`, for a watch may lag.
+    pub sighting: JobSighting,
+    pub deleting: bool,
+    /// Nobody may start it any more.
+    pub withdrawn: bool,
+}
+
+impl JobView {
+    pub fn of(job: &Job) -> Self {
+        let meta = &job.metadata;
+        let label = |key: &str| meta.labels.as_ref()?.get(key).cloned();
+        let annotation = |key: &str| meta.annotations.as_ref()?.get(key).cloned();
+        let kind = label(TRIGGER_KIND).and_then(|it| {
+            [TriggerKind::Schedule, TriggerKind::Webhook]
+                .into_iter()
+                .find(|kind| kind.as_str() == it)
+        });
+        let suspended = job.spec.as_ref().and_then(|it| it.suspend).unwrap_or_default();
+        let start = job.status.as_ref().and_then(|it| it.start_time.as_ref());
+        let started = start.map(|it| it.0);
+        let unfinished =
+            if suspended { JobSighting::Suspended } else { JobSighting::Running { started } };
+        Self {
+            namespace: meta.namespace.clone().unwrap_or_default(),
+            name: meta.name.clone().unwrap_or_default(),
+            uid: meta.uid.clone().unwrap_or_default(),
+            resource_version: meta.resource_version.clone().unwrap_or_default(),
+            suspended,
+            run_id: label(RUN_ID).unwrap_or_default(),
+            // The annotation holds the name whole, where the label may have been cut.
+            trigger: kind.zip(annotation(TRIGGER_NAME).or_else(|| label(TRIGGER_NAME))),
+            trigger_uid: label(TRIGGER_UID),
+            created: meta.creation_timestamp.as_ref().map(|it| it.0),
+            started,
+            sighting: finish(job).unwrap_or(unfinished),
+            deleting: meta.deletion_timestamp.is_some(),
+            withdrawn: annotation(WITHDRAWN).is_some(),
+        }
+    }
+}
+
+fn finish(job: &Job) -> Option<JobSighting> {
+    let conditions = job.status.as_ref()?.conditions.as_ref()?;
+    conditions.iter().filter(|it| it.status == "True").find_map(|it| {
+        let at = it.last_transition_time.as_ref().map(|it| it.0);
+        match it.type_.as_str() {
+            "Complete" => Some(JobSighting::Succeeded { at }),
+            "Failed" => {
+                let said = it.message.as_deref().or(it.reason.as_deref()).unwrap_or_default();
+                Some(JobSighting::Failed { at, message: super::error::shorten(said) })
+            }
+            _ => None,
+        }
+    })
+}
+
+impl Held for JobView {
+    fn place(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+
+    fn version(&self) -> (&str, &str) {
+        (&self.uid, &self.resource_version)
+    }
+}
+
+/// Drops what nobody reads: managed fields alone are three quarters of an object's memory.
+pub(super) fn prune(meta: &mut ObjectMeta) {
+    meta.managed_fields = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+    // A map that was emptied keeps its memory.
+    meta.annotations.take_if(|it| it.is_empty());
+}

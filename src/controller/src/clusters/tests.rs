@@ -1,0 +1,7 @@
+//! Does a fleet of clusters behave? Decisions in tables; everything else against the sandbox, in virtual time.
+
+mod decisions;
+mod fleet;
+mod ground;
+mod kubeconfigs;
+mod tls;

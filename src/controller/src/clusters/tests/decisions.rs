@@ -1,0 +1,231 @@
+//! What is said of a cluster, what a store says of a change, how long a stream waits.
+
+use std::time::Duration;
+
+use ger_core::ledger::JobSighting;
+use k8s_openapi::api::batch::v1::Job;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::clusters::error::Fault;
+use crate::clusters::state::{Board, Condition, IDENTITY, Reason, State, Trouble, backoff};
+use crate::clusters::stores::{Change, Held, JobView, Store};
+
+fn failing(failures: u32, reason: Reason) -> Condition {
+    let trouble = Trouble { reason, text: "said".to_owned() };
+    Condition::Failing { failures, since: Instant::now(), trouble }
+}
+
+/// A board whose reports are followed by what they made of the state.
+struct Followed {
+    board: Board,
+    state: State,
+}
+
+impl Followed {
+    fn new() -> Self {
+        Self { board: Board::new([IDENTITY, "actions", "jobs"]), state: State::Connecting }
+    }
+
+    /// The state's word, with a mark where people are told.
+    fn report(&mut self, step: &'static str, condition: Condition) -> String {
+        let verdict = self.board.report(step, condition, &self.state);
+        self.state = verdict.state;
+        format!("{}{}", self.state.word(), if verdict.is_news { "!" } else { "" })
+    }
+
+    fn ready() -> Self {
+        let mut it = Self::new();
+        for step in [IDENTITY, "actions", "jobs"] {
+            it.report(step, Condition::Working);
+        }
+        it
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_is_ready_when_every_stream_is() {
+    let mut it = Followed::new();
+
+    assert_eq!(it.report(IDENTITY, Condition::Working), "Connecting");
+    assert_eq!(it.report("actions", Condition::Working), "Connecting");
+    assert_eq!(it.report("jobs", Condition::Working), "Ready!");
+}
+
+#[tokio::test]
+async fn one_broken_connection_is_not_an_unreachable_cluster_and_two_are_told_once() {
+    let mut it = Followed::ready();
+
+    assert_eq!(it.report("jobs", failing(1, Reason::Unreachable)), "Ready");
+    assert_eq!(it.report("jobs", failing(2, Reason::Unreachable)), "Unreachable!");
+    assert_eq!(it.report("jobs", failing(3, Reason::Unreachable)), "Unreachable");
+    assert_eq!(it.report("actions", failing(2, Reason::Unreachable)), "Unreachable");
+    assert_eq!(it.report("jobs", Condition::Working), "Unreachable");
+    assert_eq!(it.report("actions", Condition::Working), "Ready!");
+}
+
+#[tokio::test]
+async fn missing_crds_are_named_together_and_told_once() {
+    let mut it = Followed::new();
+    it.report(IDENTITY, Condition::Working);
+
+    assert_eq!(it.report("actions", failing(1, Reason::CrdsMissing)), "Connecting");
+    assert_eq!(it.report("jobs", failing(1, Reason::CrdsMissing)), "Refused!");
+    let why = "CRDs are not installed: actions, jobs".to_owned();
+    assert_eq!(it.state, State::Refused { why });
+
+    assert_eq!(it.report("jobs", Condition::Working), "Refused");
+    assert_eq!(it.report("actions", Condition::Working), "Ready!");
+}
+
+#[tokio::test]
+async fn a_cluster_that_cannot_say_who_it_is_is_refused_at_once() {
+    let mut it = Followed::new();
+
+    assert_eq!(it.report(IDENTITY, failing(1, Reason::Duplicate)), "Refused!");
+    assert_eq!(it.report(IDENTITY, Condition::Working), "Connecting");
+}
+
+#[test]
+fn a_wait_grows_to_its_limit_is_spread_and_replays() {
+    let wait = |attempt, cluster| backoff(attempt, (cluster, "jobs", 1));
+
+    assert!((800..1600).contains(&wait(1, "east").as_millis()));
+    assert!((30..60).contains(&wait(40, "east").as_secs()));
+    assert_eq!(wait(3, "east"), wait(3, "east"));
+    assert_ne!(wait(3, "east"), wait(3, "west"));
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Thing(&'static str, &'static str);
+
+impl Held for Thing {
+    fn place(&self) -> (&str, &str) {
+        ("ns", self.0)
+    }
+
+    fn version(&self) -> (&str, &str) {
+        ("uid", self.1)
+    }
+}
+
+#[test]
+fn a_new_list_says_what_changed_and_what_disappeared_meanwhile() {
+    let store = Store::<Thing>::default();
+    assert_eq!(store.replace(vec![Thing("a", "1"), Thing("b", "1"), Thing("c", "1")]).len(), 3);
+
+    let changes = store.replace(vec![Thing("a", "1"), Thing("b", "2"), Thing("d", "1")]);
+
+    let said: Vec<_> = changes
+        .iter()
+        .map(|it| match it {
+            Change::Applied(it) => format!("+{}", it.0),
+            Change::Gone(it) => format!("-{}", it.0),
+        })
+        .collect();
+    assert_eq!(said, ["+b", "+d", "-c"]);
+    assert!(store.is_synced());
+    assert_eq!((store.len(), store.find(Some("ns"), "c")), (3, None));
+}
+
+#[test]
+fn an_object_that_comes_again_unchanged_is_no_change() {
+    let store = Store::default();
+
+    assert!(store.apply(Thing("a", "1")).is_some());
+    assert!(store.apply(Thing("a", "1")).is_none());
+    assert!(store.apply(Thing("a", "2")).is_some());
+    assert!(store.remove("ns", "a").is_some());
+    assert!(store.remove("ns", "a").is_none());
+    assert!(store.is_empty());
+}
+
+#[test]
+fn a_job_is_seen_with_all_that_admission_and_ledger_need() {
+    let job: Job = serde_json::from_value(json!({
+        "metadata": {
+            "namespace": "apps", "name": "deploy-x", "uid": "u", "resourceVersion": "7",
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": {
+                "git-events-runner.rs/run-id": "x",
+                "git-events-runner.rs/trigger-kind": "ScheduleTrigger",
+                "git-events-runner.rs/trigger-name": "deploy",
+                "git-events-runner.rs/trigger-uid": "t",
+            },
+            "annotations": { "git-events-runner.rs/trigger-name": "deploy-whole" },
+        },
+        "spec": { "suspend": true, "template": {} },
+        "status": { "conditions": [
+            { "type": "Suspended", "status": "True" },
+            { "type": "Failed", "status": "True", "message": "BackoffLimitExceeded" },
+        ]},
+    }))
+    .unwrap();
+
+    let view = JobView::of(&job);
+
+    assert_eq!((view.namespace.as_str(), view.run_id.as_str()), ("apps", "x"));
+    assert_eq!(view.trigger.as_ref().map(|it| it.1.as_str()), Some("deploy-whole"));
+    assert!(view.suspended && !view.deleting);
+    assert!(!view.withdrawn);
+    let message = "BackoffLimitExceeded".to_owned();
+    assert_eq!(view.sighting, JobSighting::Failed { at: None, message });
+}
+
+#[test]
+fn a_server_that_asks_for_time_gets_it_and_a_gone_version_means_a_new_list() {
+    let status = |json| serde_json::from_value(json).unwrap();
+    let busy = status(json!({ "code": 429, "details": { "retryAfterSeconds": 7 } }));
+    let gone = status(json!({ "code": 410, "message": "too old" }));
+
+    assert_eq!(Fault::from_status("list", &busy).retry_after, Some(Duration::from_secs(7)));
+    assert!(!Fault::from_status("list", &busy).relist);
+    assert!(Fault::from_status("watch", &gone).relist);
+}
+#[test]
+fn zz_memory() {
+    let rss = || {
+        let s = std::fs::read_to_string("/proc/self/statm").unwrap();
+        s.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    };
+    let mk = |i: usize| -> ger_api::ScheduleTrigger {
+        let mut t: ger_api::ScheduleTrigger = serde_json::from_value(json!({
+        "apiVersion": "git-events-runner.rs/v1alpha1", "kind": "ScheduleTrigger",
+        "metadata": { "name": format!("trigger-number-{i}"), "namespace": format!("team-{}", i % 50), "uid": format!("0d7c9c6e-9a4b-4c6e-8f0a-{i:012}"), "resourceVersion": i.to_string(), "generation": 3, "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": { "app.kubernetes.io/name": "x", "team": "payments" },
+            "annotations": { "kubectl.kubernetes.io/last-applied-configuration": "x".repeat(600) },
+            "managedFields": [{ "manager": "kubectl", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": { "f:spec": { "f:a": {}, "f:b": {}, "f:c": {}, "f:d": {} } } }] },
+        "spec": { "sources": { "kind": "GitRepo", "names": ["application"], "watchOn": { "onChangeOnly": true, "reference": { "branch": "main" }, "files": ["src/**", "Cargo.toml"] } }, "schedule": { "interval": "5m" }, "action": { "kind": "Action", "name": "deploy-it" } },
+        "status": { "state": "Idle", "lastRun": "2026-01-01T00:00:00Z", "sequence": 5, "checkedSources": { "application": { "commitHash": "a".repeat(40), "fileHash": "b".repeat(40), "changed": "2026-01-01T00:00:00Z", "checkedAt": "2026-01-01T00:00:00Z" } },
+            "conditions": [{ "type": "Ready", "status": "True", "reason": "Ok", "message": "all well", "lastTransitionTime": "2026-01-01T00:00:00Z" }],
+            "runs": (0..std::env::var("RUNS").ok().and_then(|it| it.parse().ok()).unwrap_or(1)).map(|n| json!({ "id": format!("{n:016}"), "source": "application", "commit": "a".repeat(40), "reason": "Changed", "occasion": "change", "phase": "Succeeded", "job": "trigger-number-0123456789abcdef", "jobUid": "0d7c9c6e-9a4b-4c6e-8f0a-000000000000", "requestedAt": "2026-01-01T00:00:00Z" })).collect::<Vec<_>>() },
+    })).unwrap();
+        crate::clusters::stores::prune(&mut t.metadata);
+        if std::env::var("SHRINK").is_ok() {
+            let s = t.status.as_mut().unwrap();
+            s.runs.shrink_to_fit();
+            s.conditions.shrink_to_fit();
+        }
+        if std::env::var("NOCS").is_ok() {
+            t.status.as_mut().unwrap().checked_sources.clear();
+        }
+        t
+    };
+    let store = Store::default();
+    for i in 0..100 {
+        store.apply(mk(i));
+    }
+    let before = rss();
+    for i in 100..20100 {
+        store.apply(mk(i));
+    }
+    println!(
+        "SIZES trigger {} status {} checked {} run {} meta {}",
+        size_of::<ger_api::ScheduleTrigger>(),
+        size_of::<ger_api::TriggerStatus>(),
+        size_of::<ger_api::status::CheckedSource>(),
+        size_of::<ger_api::status::Run>(),
+        size_of::<k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta>()
+    );
+    println!("BYTES {}", (rss() - before) / 20000);
+}

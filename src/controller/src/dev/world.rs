@@ -1,0 +1,255 @@
+//! What is there to try it on? Sandbox clusters, a Git server, executors, and replicas that come and go.
+
+mod replicas;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::{Api, Client};
+use kube_sandbox::{AuditEntry, Fault, FaultKind, Sandbox, Server};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::breaks::Law;
+use super::executor::{self, Finished};
+use super::git_server::GitServer;
+pub use self::replicas::Running;
+
+/// The controller's namespace on the hub.
+pub const NAMESPACE: &str = "git-events-runner";
+/// The clusters, the hub first.
+pub const CLUSTERS: [&str; 3] = ["hub", "edge-1", "edge-2"];
+/// Who the replicas are to a spoke: what is cut off, when a spoke is.
+const CONTROLLER: &str = "git-events-runner";
+/// Reports of finished pods that nobody has read yet.
+const REPORTS: usize = 1024;
+/// What a wait looks at, it looks at this often.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What keeps the embedded default from starting.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot make a folder for repositories, clones and kubeconfigs")]
+    Folder { source: std::io::Error },
+
+    #[error("cannot write {path}")]
+    Write { path: PathBuf, source: std::io::Error },
+
+    #[error("cannot start the Git server; is git installed?")]
+    Git { source: ger_git::backend::Error },
+
+    #[error("cannot serve the sandbox {name}")]
+    Serve { name: String, source: kube_sandbox::Error },
+
+    #[error("cannot prepare the sandbox {name}")]
+    Prepare { name: String, source: Box<kube::Error> },
+
+    #[error("the settings of the replicas do not fit together")]
+    Settings { source: crate::config::Error },
+
+    #[error("cannot start an executor")]
+    Executor { source: executor::Error },
+
+    #[error("cannot start a replica")]
+    Replica { source: crate::replica::Error },
+
+    #[error("cannot make an HTTP client for Git remotes")]
+    Remotes { source: ger_git::Error },
+}
+
+/// How the world is started.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub replicas: u8,
+    pub broken: Option<Law>,
+}
+
+/// One sandbox cluster, served over TLS.
+#[derive(Debug)]
+pub struct Site {
+    pub name: &'static str,
+    pub sandbox: Sandbox,
+    pub server: Server,
+    pub kubeconfig: PathBuf,
+}
+
+impl Site {
+    /// A client with every right, over no socket.
+    pub fn admin(&self) -> Client {
+        Client::new(self.sandbox.client_router("admin"), "default")
+    }
+
+    /// The API's record of the Jobs that were created.
+    pub fn job_creations(&self) -> Vec<AuditEntry> {
+        self.sandbox.creations("jobs")
+    }
+}
+
+/// Everything that `dev` starts.
+#[derive(Debug)]
+pub struct World {
+    pub sites: Vec<Site>,
+    pub git: GitServer,
+    pub replicas: BTreeMap<String, Running>,
+    pub finished: mpsc::Receiver<Finished>,
+    pub options: Options,
+    started: u32,
+    background: JoinSet<()>,
+    stop: CancellationToken,
+    folder: TempDir,
+}
+
+impl World {
+    /// Starts everything; replicas join within seconds.
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        let folder = tempfile::Builder::new().prefix("git-events-runner-").tempdir();
+        let folder = folder.map_err(|source| Error::Folder { source })?;
+        let (reports, finished) = mpsc::channel(REPORTS);
+        let stop = CancellationToken::new();
+        let mut background = JoinSet::new();
+
+        let repositories = folder.path().join("repositories");
+        std::fs::create_dir(&repositories).map_err(|source| Error::Folder { source })?;
+        let git = GitServer::start(&repositories).await.map_err(|source| Error::Git { source })?;
+
+        let mut sites = Vec::new();
+        for name in CLUSTERS {
+            let site = site(name, folder.path()).await?;
+            background.spawn(site.sandbox.run_controllers());
+            let settings = executor::Settings {
+                cloner_arguments_prefix: vec!["cloner".to_owned()],
+                finished: Some(reports.clone()),
+                sandbox: Some(site.sandbox.clone()),
+                ..executor::Settings::new(folder.path().join("pods"))
+                    .map_err(|source| Error::Executor { source })?
+            };
+            let client = Client::new(site.sandbox.client_router("executor"), "default");
+            let executing = executor::run(name, client, settings, stop.clone());
+            background.spawn(async move {
+                if let Err(error) = executing.await {
+                    let error = anyhow::Error::new(error);
+                    tracing::error!(cluster = name, "the executor ended: {error:#}");
+                }
+            });
+            sites.push(site);
+        }
+        let replicas = BTreeMap::new();
+        let mut world =
+            Self { sites, git, replicas, finished, options, started: 0, background, stop, folder };
+        world.prepare().await?;
+        for _ in 0..options.replicas {
+            world.start_replica().await?;
+        }
+        Ok(world)
+    }
+
+    /// CRDs everywhere, and the spokes registered on the hub.
+    async fn prepare(&self) -> Result<(), Error> {
+        for site in &self.sites {
+            super::manifests::install_crds(&site.admin())
+                .await
+                .map_err(|source| Error::Prepare { name: site.name.to_owned(), source: Box::new(source) })?;
+        }
+        let hub = self.site("hub").admin();
+        super::manifests::create_namespace(&hub, NAMESPACE)
+            .await
+            .map_err(|source| Error::Prepare { name: "hub".to_owned(), source: Box::new(source) })?;
+        for name in CLUSTERS.into_iter().skip(1) {
+            self.register(name).await?;
+        }
+        Ok(())
+    }
+
+    /// The cluster of that name; the hub for a name that is none.
+    pub fn site(&self, name: &str) -> &Site {
+        self.sites.iter().find(|it| it.name == name).unwrap_or(&self.sites[0])
+    }
+
+    /// Writes the spoke's kubeconfig Secret on the hub.
+    pub async fn register(&self, name: &str) -> Result<(), Error> {
+        let kubeconfig = self.site(name).server.kubeconfig_for(CONTROLLER);
+        let secret = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": name,
+                "namespace": NAMESPACE,
+                "labels": { "sigs.k8s.io/multicluster-runtime-kubeconfig": "true" },
+            },
+            "stringData": { "kubeconfig": kubeconfig },
+        });
+        let params = PatchParams::apply("dev").force();
+        let written = self.secrets().patch(name, &params, &Patch::Apply(secret)).await;
+        written.map_err(|source| Error::Prepare { name: name.to_owned(), source: Box::new(source) })?;
+        Ok(())
+    }
+
+    /// Deletes the spoke's Secret on the hub.
+    pub async fn unregister(&self, name: &str) -> Result<(), Error> {
+        let deleted = self.secrets().delete(name, &DeleteParams::default()).await;
+        deleted.map_err(|source| Error::Prepare { name: name.to_owned(), source: Box::new(source) })?;
+        Ok(())
+    }
+
+    fn secrets(&self) -> Api<Secret> {
+        Api::namespaced(self.site("hub").admin(), NAMESPACE)
+    }
+
+    /// Makes a spoke answer none of the replicas any more.
+    pub fn cut_off(&self, name: &str) {
+        let client = Some(CONTROLLER.to_owned());
+        self.site(name).sandbox.set_fault(Fault { client, kind: FaultKind::Partition });
+    }
+
+    /// Ends every fault of a cluster.
+    pub fn mend(&self, name: &str) {
+        self.site(name).sandbox.clear_faults();
+    }
+
+    /// Stops everything in order.
+    pub async fn stop(mut self) {
+        for (_, replica) in std::mem::take(&mut self.replicas) {
+            replica.stop().await;
+        }
+        self.stop.cancel();
+        // The executors end by themselves; the sandboxes' controllers never do.
+        self.background.shutdown().await;
+    }
+}
+
+/// Waits until `is_so`, for `limit` at the most; says whether it came to be.
+pub async fn until(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + limit;
+    while !is_so() {
+        if Instant::now() >= end {
+            return false;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    true
+}
+
+async fn site(name: &'static str, folder: &std::path::Path) -> Result<Site, Error> {
+    let sandbox = Sandbox::new(name);
+    let server = sandbox.serve(([127, 0, 0, 1], 0).into()).await;
+    let server = server.map_err(|source| Error::Serve { name: name.to_owned(), source })?;
+    let kubeconfig = folder.join(format!("{name}.kubeconfig"));
+    write_private(&kubeconfig, &server.kubeconfig())
+        .map_err(|source| Error::Write { path: kubeconfig.clone(), source })?;
+    Ok(Site { name, sandbox, server, kubeconfig })
+}
+
+/// A kubeconfig holds a token: only its owner may read it.
+fn write_private(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}

@@ -1,0 +1,15 @@
+//! The controller of git-events-runner: everything that does IO with clusters and remotes.
+
+pub mod checks;
+pub mod cli;
+pub mod clock;
+pub mod clusters;
+pub mod config;
+#[cfg(feature = "dev")]
+pub mod dev;
+pub mod metrics;
+pub mod replica;
+pub mod runs;
+pub mod schedule;
+pub mod shards;
+pub mod utility;

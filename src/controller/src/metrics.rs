@@ -1,0 +1,152 @@
+//! What does the replica count? Every series, registered once, under one prefix.
+
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+/// Bounds of what takes milliseconds to a minute: checks, changes, handovers.
+const SECONDS: [f64; 12] = [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// A metric that could not be registered: its name or a label is not what Prometheus allows.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot register the metrics under the prefix {prefix:?}; use letters, digits and underscores")]
+pub struct Invalid {
+    prefix: String,
+    source: prometheus::Error,
+}
+
+/// The series of one replica. The first group has the original's names, so that its dashboards work.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+
+    pub reconcile_count: IntCounterVec,
+    pub failed_reconcile_count: IntCounterVec,
+    pub reconcile_duration_seconds: HistogramVec,
+    pub trigger_check_count: IntCounterVec,
+    pub trigger_check_duration_seconds: HistogramVec,
+    pub jobs_queue_limit: IntGaugeVec,
+    pub jobs_queue_waiting: IntGaugeVec,
+    pub jobs_queue_running: IntGaugeVec,
+
+    pub members: IntGauge,
+    pub shards_owned: IntGauge,
+    pub cluster_state: IntGaugeVec,
+    pub cluster_last_contact_seconds: prometheus::GaugeVec,
+    pub cluster_objects: IntGaugeVec,
+    pub triggers_scheduled: IntGauge,
+    pub schedule_lag_seconds: Histogram,
+    pub check_results_total: IntCounterVec,
+    pub git_requests_total: IntCounterVec,
+    pub git_coalesced_total: IntCounterVec,
+    pub git_bytes: IntGaugeVec,
+    pub runs_total: IntCounterVec,
+    pub ledger_conflicts_total: IntCounterVec,
+    pub job_create_duplicates_total: IntCounterVec,
+    pub change_to_job_seconds: HistogramVec,
+    pub problems_total: IntCounterVec,
+    pub process_start_time_seconds: Gauge,
+}
+
+impl Metrics {
+    /// Registers everything under `prefix`, for instance `git_events_runner`.
+    pub fn new(prefix: &str) -> Result<Self, Invalid> {
+        Self::register(prefix)
+            .map_err(|source| Invalid { prefix: prefix.to_owned(), source })
+    }
+
+    /// The registry, for `/metrics`.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    fn register(prefix: &str) -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let made = Maker { registry: &registry, prefix };
+        let object = ["cluster", "namespace", "resource_kind", "resource_name"];
+        let trigger = ["cluster", "namespace", "trigger_kind", "trigger_name"];
+        Ok(Self {
+            reconcile_count: made.counters("reconcile_count", "reconciliations, failed ones too", &object)?,
+            failed_reconcile_count: made.counters("failed_reconcile_count", "failed reconciliations", &object)?,
+            reconcile_duration_seconds: made.histograms("reconcile_duration_seconds", "a reconciliation", &object)?,
+            trigger_check_count: made.counters("trigger_check_count", "check runs of a trigger", &trigger)?,
+            trigger_check_duration_seconds: made.histograms("trigger_check_duration_seconds", "a check run", &trigger)?,
+            jobs_queue_limit: made.gauges("jobs_queue_limit", "how many Jobs may run at once", &["cluster"])?,
+            jobs_queue_waiting: made.gauges("jobs_queue_waiting", "suspended Jobs of ours", &["cluster"])?,
+            jobs_queue_running: made.gauges("jobs_queue_running", "running Jobs of ours", &["cluster"])?,
+            members: made.gauge("members", "live replicas as seen by this one")?,
+            shards_owned: made.gauge("shards_owned", "shards this replica holds")?,
+            cluster_state: made.gauges("cluster_state", "1 for the state it is in", &["cluster", "state"])?,
+            cluster_last_contact_seconds: made.float_gauges("cluster_last_contact_seconds", "since the last good answer", &["cluster"])?,
+            cluster_objects: made.gauges("cluster_objects", "objects held in memory", &["cluster", "kind"])?,
+            triggers_scheduled: made.gauge("triggers_scheduled", "triggers in this replica's timer queue")?,
+            schedule_lag_seconds: made.histogram("schedule_lag_seconds", "due time to check start")?,
+            check_results_total: made.counters("check_results_total", "checks by result", &["cluster", "result"])?,
+            git_requests_total: made.counters("git_requests_total", "requests that went out", &["host", "operation", "result"])?,
+            git_coalesced_total: made.counters("git_coalesced_total", "checks answered by another's request", &["host"])?,
+            git_bytes: made.gauges("git_bytes", "bytes exchanged since the start", &["host", "direction"])?,
+            runs_total: made.counters("runs_total", "runs reaching a final phase", &["cluster", "reason", "phase"])?,
+            ledger_conflicts_total: made.counters("ledger_conflicts_total", "compare-and-swap lost and retried", &["cluster"])?,
+            job_create_duplicates_total: made.counters("job_create_duplicates_total", "AlreadyExists absorbed", &["cluster"])?,
+            change_to_job_seconds: made.histograms("change_to_job_seconds", "change seen to Job created", &["cluster"])?,
+            problems_total: made.counters("problems_total", "what a user has to mend, by kind", &["cluster", "reason"])?,
+            process_start_time_seconds: made.float_gauge("process_start_time_seconds", "when the replica started, in seconds since 1970")?,
+            registry,
+        })
+    }
+}
+
+/// Makes a series and registers it: one place that knows the prefix.
+struct Maker<'a> {
+    registry: &'a Registry,
+    prefix: &'a str,
+}
+
+impl Maker<'_> {
+    fn opts(&self, name: &str, help: &str) -> Opts {
+        Opts::new(format!("{}_{name}", self.prefix), help)
+    }
+
+    fn registered<C: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        collector: C,
+    ) -> prometheus::Result<C> {
+        self.registry.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        self.registered(IntCounterVec::new(self.opts(name, help), labels)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        self.registered(IntGaugeVec::new(self.opts(name, help), labels)?)
+    }
+
+    fn float_gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<prometheus::GaugeVec> {
+        self.registered(prometheus::GaugeVec::new(self.opts(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.registered(IntGauge::with_opts(self.opts(name, help))?)
+    }
+
+    fn float_gauge(&self, name: &str, help: &str) -> prometheus::Result<Gauge> {
+        self.registered(Gauge::with_opts(self.opts(name, help))?)
+    }
+
+    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<HistogramVec> {
+        let opts = HistogramOpts::from(self.opts(name, help)).buckets(SECONDS.to_vec());
+        self.registered(HistogramVec::new(opts, labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str) -> prometheus::Result<Histogram> {
+        let opts = HistogramOpts::from(self.opts(name, help)).buckets(SECONDS.to_vec());
+        self.registered(Histogram::with_opts(opts)?)
+    }
+}

@@ -1,0 +1,398 @@
+//! What is one replica made of? It wires everything and owns every task: the page to read first.
+//!
+//! ```text
+//! clusters ──events──▶ schedule ──▶ checks ──▶ runs (ledger → Job)
+//!     ▲                   ▲                      │ rings
+//!     └─ hub, spokes    shards ◀─ Leases       admission ──▶ unsuspend
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ger_core::claim::Takeover;
+use ger_core::job::JobSettings;
+use ger_core::ledger as core_ledger;
+use ger_core::names::MemberId;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::checks::{self, Remotes};
+use crate::clock::Clock;
+use crate::clusters::{self, Connect, State};
+use crate::config::{self, Policy, Settings};
+use crate::metrics::Metrics;
+use crate::runs::{self, Fleet, events};
+use crate::{schedule, shards, utility};
+
+/// Events that wait to be looked at. A full queue holds up the watches, never loses anything.
+const EVENTS: usize = 1024;
+/// Notices that wait to be published. They are courtesies: what does not fit is only logged.
+const NOTICES: usize = 256;
+/// How long the work in flight may take to end when the replica stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What ends a replica that was not asked to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the metrics cannot be registered")]
+    Metrics { source: crate::metrics::Invalid },
+
+    #[error("the timer queue stopped")]
+    Schedule { source: schedule::Panicked },
+
+    #[error("admission stopped")]
+    Admission { source: runs::admission::Panicked },
+
+    #[error("the shards' task stopped")]
+    Shards { source: shards::Error },
+
+    #[error("probes and metrics are no longer served")]
+    Utility { source: utility::Error },
+
+    #[error("a task ended in a panic")]
+    Panicked { source: tokio::task::JoinError },
+}
+
+/// What a replica is given from outside.
+pub struct Parts {
+    pub settings: Settings,
+    /// The controller's namespace on the hub.
+    pub namespace: String,
+    pub member: MemberId,
+    pub hub: clusters::Clients,
+    pub connect: Arc<dyn Connect>,
+    pub remotes: Arc<dyn Remotes>,
+    pub clock: Clock,
+    /// Where probes and metrics are served, if anywhere.
+    pub utility: Option<TcpListener>,
+    pub pace: Pace,
+    pub takeover: Takeover,
+}
+
+/// How fast a replica joins: production waits until it is sure to stay.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How long a replica lives before it announces itself.
+    pub announce_after: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { announce_after: Duration::from_secs(10) }
+    }
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("member", &self.member).finish_non_exhaustive()
+    }
+}
+
+/// What may be looked at from outside while a replica runs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    fleet: Arc<Fleet>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Handle {
+    pub fn shards(&self) -> &shards::Handle {
+        &self.fleet.shards
+    }
+
+    pub fn clusters(&self) -> &clusters::Handle {
+        &self.fleet.clusters
+    }
+
+    pub fn metrics(&self) -> &Metrics {
+        &self.fleet.metrics
+    }
+
+    /// Whether the replica takes part: what `/ready` answers.
+    pub fn ready(&self) -> Result<(), &'static str> {
+        if self.stopping.load(Ordering::SeqCst) {
+            return Err("the replica is stopping");
+        }
+        if !*self.fleet.clusters.synced().borrow() {
+            return Err("the hub is not synced");
+        }
+        if !self.fleet.shards.has_joined() {
+            return Err("the replica has not joined the ring");
+        }
+        Ok(())
+    }
+}
+
+/// Prepares a replica; nothing happens until the future is polled.
+///
+/// The future ends when `stop` is cancelled and everything is handed over, or when a part of it fails.
+/// Dropping it is an abrupt stop: nothing is released.
+pub fn start(
+    parts: Parts,
+    stop: CancellationToken,
+) -> Result<(Handle, impl Future<Output = Result<(), Error>>), Error> {
+    let metrics = Metrics::new(&parts.settings.metrics_prefix).map_err(|source| Error::Metrics { source })?;
+    let (events_sender, events) = mpsc::channel(EVENTS);
+    let (notices_sender, notices) = mpsc::channel(NOTICES);
+    // Watches and Leases outlive the work, so that it can end in order.
+    let late = CancellationToken::new();
+
+    let (clusters, watching) = clusters::start(
+        clusters::Parts {
+            settings: cluster_settings(&parts.settings, &parts.namespace),
+            hub: parts.hub.clone(),
+            connect: Arc::clone(&parts.connect),
+            clock: parts.clock.clone(),
+            events: events_sender,
+            notices: notices_sender,
+        },
+        late.clone(),
+    );
+    let progress = shards::Progress::default();
+    let inputs = shards::Inputs {
+        ready: clusters.synced(),
+        progress: progress.clone(),
+        clock: parts.clock.clone(),
+    };
+    let (shards, holding) =
+        shards::run(shard_settings(&parts), parts.hub.requests.clone(), inputs, stop.clone());
+    let checks_settings = checks::Settings {
+        parallelism: parts.settings.schedule_parallelism,
+        secrets_cache_time: parts.settings.secrets_cache_time,
+    };
+    let fleet = Arc::new(Fleet {
+        clusters,
+        shards,
+        checks: checks::Handle::new(&checks_settings, Arc::clone(&parts.remotes), metrics.clone()),
+        clock: parts.clock.clone(),
+        metrics,
+        jobs: job_settings(&parts.settings.action),
+        max_running_jobs: parts.settings.action.max_running_jobs,
+        admission: Notify::new(),
+        progress,
+    });
+    let handle = Handle { fleet: Arc::clone(&fleet), stopping: Arc::default() };
+    let tasks = Tasks { fleet, handle: handle.clone(), stop, late, hub: parts.hub.requests };
+    let running = tasks.run(watching, holding, (events, notices), parts.utility);
+    Ok((handle, running))
+}
+
+struct Tasks {
+    fleet: Arc<Fleet>,
+    handle: Handle,
+    stop: CancellationToken,
+    late: CancellationToken,
+    hub: kube::Client,
+}
+
+impl Tasks {
+    async fn run(
+        self,
+        watching: impl Future<Output = ()> + Send + 'static,
+        holding: impl Future<Output = Result<(), shards::Error>> + Send + 'static,
+        (events, notices): (mpsc::Receiver<clusters::Event>, mpsc::Receiver<clusters::Notice>),
+        utility: Option<TcpListener>,
+    ) -> Result<(), Error> {
+        let mut working: JoinSet<Result<(), Error>> = JoinSet::new();
+        let mut serving: JoinSet<Result<(), Error>> = JoinSet::new();
+        let (fleet, stop) = (&self.fleet, &self.stop);
+
+        let schedule = schedule::run(Arc::clone(fleet), events, stop.clone());
+        working.spawn(async { schedule.await.map_err(|source| Error::Schedule { source }) });
+        let admission = runs::admission::run(Arc::clone(fleet), stop.clone());
+        working.spawn(async { admission.await.map_err(|source| Error::Admission { source }) });
+        working.spawn(async { holding.await.map_err(|source| Error::Shards { source }) });
+
+        serving.spawn(async {
+            watching.await;
+            Ok(())
+        });
+        serving.spawn(publish(Arc::clone(fleet), self.hub.clone(), notices, self.late.clone()));
+        if let Some(listener) = utility {
+            let served = self.serve(listener);
+            serving.spawn(async { served.await.map_err(|source| Error::Utility { source }) });
+        }
+
+        let ended = self.supervise(&mut working, &mut serving).await;
+        self.handle.stopping.store(true, Ordering::SeqCst);
+        self.stop.cancel();
+        let drained = tokio::time::timeout(DRAIN, all_of(&mut working)).await;
+        if drained.is_err() {
+            tracing::warn!("work was still in flight after {DRAIN:?}; it is taken up by its next owner");
+        }
+        self.late.cancel();
+        serving.shutdown().await;
+        working.shutdown().await;
+        ended
+    }
+
+    /// Ends when the replica is asked to stop, or when a part ends that should not.
+    async fn supervise(
+        &self,
+        working: &mut JoinSet<Result<(), Error>>,
+        serving: &mut JoinSet<Result<(), Error>>,
+    ) -> Result<(), Error> {
+        tokio::select! {
+            () = self.stop.cancelled() => Ok(()),
+            Some(ended) = working.join_next() => flatten(ended),
+            Some(ended) = serving.join_next() => flatten(ended),
+        }
+    }
+
+    fn serve(
+        &self,
+        listener: TcpListener,
+    ) -> impl Future<Output = Result<(), utility::Error>> + Send + 'static {
+        let handle = self.handle.clone();
+        let ready: utility::Ready = Arc::new(move || handle.ready());
+        let fleet = Arc::clone(&self.fleet);
+        let refresh: utility::Refresh = Arc::new(move || gauge(&fleet));
+        utility::serve(listener, self.fleet.metrics.clone(), ready, refresh, self.late.clone())
+    }
+}
+
+/// Waits until all have ended, and gives the first failure.
+async fn all_of(tasks: &mut JoinSet<Result<(), Error>>) -> Result<(), Error> {
+    let mut first = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        first = first.and(flatten(ended));
+    }
+    first
+}
+
+fn flatten(ended: Result<Result<(), Error>, tokio::task::JoinError>) -> Result<(), Error> {
+    ended.unwrap_or_else(|source| Err(Error::Panicked { source }))
+}
+
+/// Publishes what is to be read about clusters: one replica for all, the steward.
+async fn publish(
+    fleet: Arc<Fleet>,
+    hub: kube::Client,
+    mut notices: mpsc::Receiver<clusters::Notice>,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    while let Some(Some(notice)) = stop.run_until_cancelled(notices.recv()).await {
+        if notice.severity == clusters::Severity::Warning {
+            let labels = [notice.cluster.as_str(), notice.reason];
+            fleet.metrics.problems_total.with_label_values(&labels).inc();
+        }
+        if !fleet.shards.is_steward() {
+            continue;
+        }
+        let told = core_ledger::Notice {
+            severity: match notice.severity {
+                clusters::Severity::Normal => core_ledger::Severity::Normal,
+                clusters::Severity::Warning => core_ledger::Severity::Warning,
+            },
+            reason: notice.reason.to_owned(),
+            message: notice.message,
+        };
+        let cluster = fleet.clusters.cluster(&notice.cluster);
+        let client = cluster.as_ref().map_or(&hub, |it| it.client());
+        events::publish(client, &notice.about, &told).await;
+    }
+    Ok(())
+}
+
+/// Brings the gauges up to date, when somebody reads them.
+fn gauge(fleet: &Fleet) {
+    let count = |it: usize| i64::try_from(it).unwrap_or(i64::MAX);
+    let metrics = &fleet.metrics;
+    let snapshot = fleet.shards.snapshot();
+    metrics.members.set(count(snapshot.members.len()));
+    metrics.shards_owned.set(count(snapshot.mine.len()));
+    for (host, exchanged) in fleet.checks.traffic() {
+        metrics.git_bytes.with_label_values(&[&host, "received"]).set(i64::try_from(exchanged.received).unwrap_or(i64::MAX));
+        metrics.git_bytes.with_label_values(&[&host, "sent"]).set(i64::try_from(exchanged.sent).unwrap_or(i64::MAX));
+    }
+    // A cluster that is gone leaves no series behind.
+    metrics.cluster_state.reset();
+    metrics.cluster_objects.reset();
+    metrics.cluster_last_contact_seconds.reset();
+    for cluster in fleet.clusters.all() {
+        let (name, stores) = (cluster.name().as_str(), cluster.stores());
+        let state = match cluster.state() {
+            State::Connecting => "connecting",
+            State::Ready => "ready",
+            State::Unreachable { .. } => "unreachable",
+            State::Refused { .. } => "refused",
+        };
+        metrics.cluster_state.with_label_values(&[name, state]).set(1);
+        let contact = cluster.since_last_contact().as_secs_f64();
+        metrics.cluster_last_contact_seconds.with_label_values(&[name]).set(contact);
+        for (kind, objects) in [
+            ("ScheduleTrigger", stores.schedule_triggers.len()),
+            ("WebhookTrigger", stores.webhook_triggers.len()),
+            ("GitRepo", stores.git_repos.len()),
+            ("ClusterGitRepo", stores.cluster_git_repos.len()),
+            ("Action", stores.actions.len()),
+            ("ClusterAction", stores.cluster_actions.len()),
+            ("Job", stores.jobs.len()),
+        ] {
+            metrics.cluster_objects.with_label_values(&[name, kind]).set(count(objects));
+        }
+    }
+}
+
+/// How clusters are found and reached, by the configuration.
+pub fn cluster_settings(settings: &Settings, namespace: &str) -> clusters::Settings {
+    let policy = |it: Policy| match it {
+        Policy::Allow => clusters::Policy::Allow,
+        Policy::Refuse => clusters::Policy::Refuse,
+    };
+    clusters::Settings {
+        allow_loopback: policy(settings.loopback_clusters),
+        insecure_tls: policy(settings.insecure_kubeconfig_tls),
+        seed: u64::from(std::process::id()),
+        ..clusters::Settings::new(namespace)
+    }
+}
+
+fn shard_settings(parts: &Parts) -> shards::Settings {
+    let settings = &parts.settings;
+    shards::Settings {
+        namespace: parts.namespace.clone(),
+        prefix: settings.lease_prefix.clone(),
+        member: parts.member.clone(),
+        shards: settings.shards,
+        duration: settings.lease_duration,
+        renew: settings.lease_renew,
+        announce_after: parts.pace.announce_after,
+        owner: None,
+        takeover: parts.takeover,
+    }
+}
+
+fn job_settings(action: &config::Action) -> JobSettings {
+    JobSettings {
+        waiting_timeout: Duration::from_secs(u64::from(action.job_waiting_timeout_seconds)),
+        default_service_account: action.default_service_account.clone(),
+        active_deadline_seconds: action.active_deadline_seconds,
+        ttl_seconds_after_finished: action.ttl_seconds_after_finished,
+        workdir: action.workdir.mount_path.clone(),
+        workdir_volume: action.workdir.volume_name.clone(),
+        cloner_name: action.containers.cloner.name.clone(),
+        cloner_image: action.containers.cloner.image.clone(),
+        worker_name: action.containers.worker.name.clone(),
+        worker_image: action.containers.worker.image.clone(),
+        variables_prefix: action.containers.worker.variables_prefix.clone(),
+    }
+}
+
+/// A name for this process: the Pod's, else the host's, with a nonce, so that no two are alike.
+pub fn member_name(clock: &Clock) -> String {
+    let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
+    let host = host.ok().filter(|it| !it.is_empty()).unwrap_or_else(|| "git-events-runner".to_owned());
+    format!("{host}-{}", nonce(clock))
+}
+
+/// Eight characters that differ from process to process.
+pub fn nonce(clock: &Clock) -> String {
+    use sha2::Digest as _;
+    let of = clock.now().as_nanosecond().unsigned_abs() ^ (u128::from(std::process::id()) << 64);
+    let digest = sha2::Sha256::digest(of.to_be_bytes());
+    digest.iter().take(4).map(|it| format!("{it:02x}")).collect()
+}

@@ -1,0 +1,39 @@
+//! How does a decision become a Job, and its outcome a record?
+//!
+//! ```text
+//! decide (core) → ledger: compare-and-swap → jobs: create suspended → ledger: Queued
+//!                                             admission: unsuspend → watch → ledger: outcome
+//! ```
+
+pub mod admission;
+mod error;
+pub(crate) mod events;
+pub(crate) mod jobs;
+pub(crate) mod ledger;
+pub(crate) mod sources;
+pub(crate) mod trigger;
+
+use ger_core::job::JobSettings;
+use tokio::sync::Notify;
+
+pub use self::error::{Error, Remedy};
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::{checks, clusters, shards};
+
+/// What the work on triggers needs: one for each replica.
+#[derive(Debug)]
+pub struct Fleet {
+    pub clusters: clusters::Handle,
+    pub shards: shards::Handle,
+    pub checks: checks::Handle,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub jobs: JobSettings,
+    /// Jobs of one cluster that run at once; 0 starts nothing.
+    pub max_running_jobs: u32,
+    /// Rung when a Job may be waiting to be started.
+    pub admission: Notify,
+    /// Ticked by the timer queue's loop, so that a replica whose work stands still is not counted as alive.
+    pub progress: shards::Progress,
+}

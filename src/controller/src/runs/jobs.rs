@@ -1,0 +1,309 @@
+//! How does a recorded run get its Job? Created suspended, found again by its name, deleted by its uid.
+
+use std::collections::BTreeMap;
+
+use ger_api::schedule_trigger::{ActionKind, SourceKind};
+use ger_api::status::Run;
+use ger_core::job::{self, Built, JobInput, SecretCopy};
+use ger_core::ledger::{self, JobSighting};
+use ger_core::plan::{Plan, Source, SourceAuth, WrongConfig};
+use ger_git::contract::{self, CloneSpec};
+use ger_git::{RepoUri, Tls};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::{DeleteParams, PostParams, Preconditions, PropagationPolicy};
+use kube::core::Status;
+use kube::{Api, Client};
+
+use super::error::Error;
+use super::{Fleet, sources};
+use crate::checks;
+use crate::clusters::{Cluster, JobView};
+
+/// What came of making a run's Job.
+#[derive(Debug)]
+pub(crate) enum Made {
+    /// It is there, suspended, with all that it needs.
+    Ready { name: String, uid: String },
+    /// It cannot be made now; somebody may mend that.
+    Blocked { reason: &'static str, message: String },
+    /// It can never be made.
+    Refused { message: String },
+    /// The run is about something that is no longer watched.
+    Superseded,
+}
+
+impl Made {
+    fn blocked(reason: &'static str, message: impl Into<String>) -> Self {
+        Self::Blocked { reason, message: message.into() }
+    }
+}
+
+impl From<WrongConfig> for Made {
+    fn from(wrong: WrongConfig) -> Self {
+        Self::blocked(wrong.reason.as_str(), wrong.message)
+    }
+}
+
+/// Makes the Job of a pending run, or finds the one that an earlier attempt made.
+pub(crate) async fn make(
+    fleet: &Fleet,
+    cluster: &Cluster,
+    plan: &Plan,
+    run: &Run,
+    shard_transitions: i32,
+) -> Result<Made, Error> {
+    let built = match build(fleet, cluster, plan, run, shard_transitions) {
+        Ok(built) => built,
+        Err(made) => return Ok(made),
+    };
+    let client = cluster.client();
+    let jobs: Api<Job> = Api::namespaced(client.clone(), &plan.key.namespace);
+    let name = built.job.metadata.name.clone().unwrap_or_default();
+    let job = match jobs.create(&PostParams::default(), &built.job).await {
+        Ok(job) => job,
+        Err(kube::Error::Api(answer)) if answer.is_already_exists() => {
+            fleet.metrics.job_create_duplicates_total.with_label_values(&[plan.key.cluster.as_str()]).inc();
+            match adopt(&jobs, &name, plan, run).await? {
+                Ok(job) => job,
+                Err(made) => return Ok(made),
+            }
+        }
+        Err(kube::Error::Api(answer)) => match refusal(&answer) {
+            Some(made) => return Ok(made),
+            None => {
+                let source = Box::new(kube::Error::Api(answer));
+                return Err(Error::CreateJob { job: name, source });
+            }
+        },
+        Err(source) => return Err(Error::CreateJob { job: name, source: Box::new(source) }),
+    };
+    // What the API says counts, not what was asked for.
+    let name = job.metadata.name.unwrap_or(name);
+    let uid = job.metadata.uid.unwrap_or_default();
+    if let Some(copy) = &built.secret_copy
+        && let Some(made) = copy_credentials(client, &plan.key.namespace, copy, &uid).await?
+    {
+        return Ok(made);
+    }
+    Ok(Made::Ready { name, uid })
+}
+
+/// What the objects say now about the run's Job.
+fn build(
+    fleet: &Fleet,
+    cluster: &Cluster,
+    plan: &Plan,
+    run: &Run,
+    shard_transitions: i32,
+) -> Result<Built, Made> {
+    let stores = cluster.stores();
+    let found = sources::find(stores, &plan.key, plan, &run.source);
+    if found.version.is_empty() {
+        let message = found.source.err().map(|it| it.message).unwrap_or_default();
+        return Err(Made::blocked("SourceMissing", message));
+    }
+    if ledger::is_superseded(run, plan, &found.fingerprint) {
+        return Err(Made::Superseded);
+    }
+    let namespace = Some(plan.key.namespace.as_str());
+    let name = &plan.action.name;
+    let (of_namespace, of_cluster);
+    let action = match plan.action.kind {
+        ActionKind::Action => {
+            of_namespace = stores.actions.find(namespace, name);
+            of_namespace.as_deref().map(job::Action::of)
+        }
+        ActionKind::ClusterAction => {
+            of_cluster = stores.cluster_actions.find(None, name);
+            of_cluster.as_deref().map(job::Action::of_cluster)
+        }
+    };
+    let kind = job::action_kind(plan.action.kind);
+    let missing = || Made::blocked("ActionMissing", format!("{kind} {name} is not there; create it"));
+    let action = action.ok_or_else(missing)??;
+
+    let (source, reference, commit) = match &action.source_override {
+        None => {
+            let unusable = |it: sources::Unusable| Made::blocked(it.reason, it.message);
+            (found.source.map_err(unusable)?, &plan.reference, run.commit.as_deref())
+        }
+        Some(other) => (overriding(cluster, plan, other.kind, &other.name)?, &other.reference, None),
+    };
+    let cloner_env = cloner_env(&source, reference, commit)?;
+    let built = job::build(&JobInput {
+        plan,
+        run,
+        action: &action,
+        source: &source,
+        settings: &fleet.jobs,
+        cloner_env: &cloner_env,
+        shard_transitions: Some(shard_transitions),
+    })?;
+    Ok(built)
+}
+
+/// The source that an Action names in place of the run's.
+fn overriding(cluster: &Cluster, plan: &Plan, kind: SourceKind, name: &str) -> Result<Source, Made> {
+    let spec = sources::spec(cluster.stores(), &plan.key.namespace, kind, name);
+    let missing = || {
+        let message = format!("the source {name} of the action's sourceOverride is not there; create it");
+        Made::blocked("SourceMissing", message)
+    };
+    let (spec, _) = spec.ok_or_else(missing)?;
+    Ok(Source::of(kind, name, &spec)?)
+}
+
+/// The cloner's contract for this clone.
+fn cloner_env(
+    source: &Source,
+    reference: &ger_api::schedule_trigger::Reference,
+    commit: Option<&str>,
+) -> Result<Vec<(String, String)>, Made> {
+    let invalid = |message: String| Made::blocked("InvalidSource", message);
+    let uri = RepoUri::parse(&source.uri).map_err(|it| invalid(it.to_string()))?;
+    let reference = checks::reference(reference).map_err(|it| invalid(it.message()))?;
+    let commit = commit.map(ger_git::Commit::parse).transpose();
+    let commit = commit.map_err(|it| invalid(it.to_string()))?;
+    let auth = source.auth.as_ref().map_or(contract::AuthKind::None, auth_kind);
+    Ok(contract::to_env(&CloneSpec {
+        uri,
+        reference: Some(reference),
+        commit,
+        auth,
+        credentials: source.auth.as_ref().map(|_| job::CREDENTIALS.into()),
+        tls: if source.skip_tls_verify { Tls::SkipVerify } else { Tls::Verify },
+        timeout: contract::DEFAULT_TIMEOUT,
+    }))
+}
+
+fn auth_kind(auth: &SourceAuth) -> contract::AuthKind {
+    match auth.kind {
+        ger_core::plan::AuthKind::Basic => contract::AuthKind::Basic,
+        ger_core::plan::AuthKind::Token => contract::AuthKind::Token,
+    }
+}
+
+/// The Job that already has the run's name, if it is the run's.
+async fn adopt(jobs: &Api<Job>, name: &str, plan: &Plan, run: &Run) -> Result<Result<Job, Made>, Error> {
+    let read = jobs.get_opt(name).await;
+    let found = read.map_err(|source| Error::ReadJob { job: name.to_owned(), source: Box::new(source) })?;
+    let Some(job) = found else {
+        return Ok(Err(Made::blocked("JobLeaving", format!("Job {name} is being replaced"))));
+    };
+    let none = BTreeMap::new();
+    let labels = job.metadata.labels.as_ref().unwrap_or(&none);
+    if !job::is_of_run(labels, &plan.uid, &run.id) {
+        let message = format!("a Job {name} is there that is not this run's: remove it");
+        return Ok(Err(Made::Refused { message }));
+    }
+    let view = JobView::of(&job);
+    if view.deleting || view.withdrawn {
+        if !view.deleting {
+            delete(jobs, &view).await?;
+        }
+        return Ok(Err(Made::blocked("JobLeaving", format!("an earlier Job {name} is being removed"))));
+    }
+    Ok(Ok(job))
+}
+
+/// Whether the API's answer is about what was asked for, and not about the moment.
+fn refusal(answer: &Status) -> Option<Made> {
+    match answer.code {
+        403 if answer.message.contains("exceeded quota") => {
+            Some(Made::blocked("QuotaExceeded", answer.message.clone()))
+        }
+        // Of a namespace that is going, or not there: the trigger goes with it, or it comes back.
+        403 if answer.message.contains("being terminated") => {
+            Some(Made::blocked("NamespaceTerminating", answer.message.clone()))
+        }
+        404 => Some(Made::blocked("NamespaceMissing", answer.message.clone())),
+        400 | 403 | 422 => Some(Made::Refused { message: answer.message.clone() }),
+        _ => None,
+    }
+}
+
+/// Copies what the cloner needs of a Secret of another namespace, owned by the Job: it goes with it.
+async fn copy_credentials(
+    client: &Client,
+    namespace: &str,
+    copy: &SecretCopy,
+    job_uid: &str,
+) -> Result<Option<Made>, Error> {
+    let cannot = |source| Error::CopyCredentials { job: copy.name.clone(), source: Box::new(source) };
+    let from: Api<Secret> = Api::namespaced(client.clone(), &copy.from_namespace);
+    let Some(secret) = from.get_opt(&copy.from_name).await.map_err(cannot)? else {
+        let (name, namespace) = (&copy.from_name, &copy.from_namespace);
+        let message = format!("the credentials Secret {name} is not in namespace {namespace}; create it");
+        return Ok(Some(Made::blocked("CredentialsMissing", message)));
+    };
+    let values = secret.data.unwrap_or_default();
+    let mut data: BTreeMap<String, ByteString> = BTreeMap::new();
+    for key in &copy.keys {
+        let Some(value) = values.get(&key.key) else {
+            let message = format!("the credentials Secret {} has no key {}", copy.from_name, key.key);
+            return Ok(Some(Made::blocked("CredentialsMissing", message)));
+        };
+        data.insert(key.file.to_owned(), value.clone());
+    }
+    let owned = Secret {
+        metadata: ObjectMeta {
+            name: Some(copy.name.clone()),
+            namespace: Some(namespace.to_owned()),
+            labels: Some([(job::MANAGED_BY.to_owned(), job::MANAGER.to_owned())].into()),
+            owner_references: Some(vec![OwnerReference {
+                api_version: "batch/v1".to_owned(),
+                kind: "Job".to_owned(),
+                name: copy.name.clone(),
+                uid: job_uid.to_owned(),
+                controller: Some(true),
+                block_owner_deletion: None,
+            }]),
+            ..ObjectMeta::default()
+        },
+        data: Some(data),
+        ..Secret::default()
+    };
+    let to: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    match to.create(&PostParams::default(), &owned).await {
+        Ok(_) => Ok(None),
+        Err(kube::Error::Api(answer)) if answer.is_already_exists() => {
+            to.replace(&copy.name, &PostParams::default(), &owned).await.map_err(cannot)?;
+            Ok(None)
+        }
+        Err(source) => Err(cannot(source)),
+    }
+}
+
+/// What is seen of a run's Job: by the watch, or live where the watch shows none.
+pub(crate) async fn observe(cluster: &Cluster, namespace: &str, run: &Run) -> Result<JobSighting, Error> {
+    let (Some(name), Some(uid)) = (&run.job, &run.job_uid) else { return Ok(JobSighting::Suspended) };
+    let seen = cluster.stores().jobs.find(Some(namespace), name);
+    if let Some(view) = seen.filter(|it| it.uid == *uid) {
+        return Ok(view.sighting.clone());
+    }
+    let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), namespace);
+    let read = jobs.get_opt(name).await;
+    let live = read.map_err(|source| Error::ReadJob { job: name.clone(), source: Box::new(source) })?;
+    let view = live.as_ref().map(JobView::of).filter(|it| it.uid == *uid);
+    Ok(view.map_or(JobSighting::Gone, |it| it.sighting))
+}
+
+/// Deletes exactly this Job, as it was seen, with its pods. One that is gone or changed is left.
+pub(crate) async fn delete(jobs: &Api<Job>, view: &JobView) -> Result<(), Error> {
+    let params = DeleteParams {
+        propagation_policy: Some(PropagationPolicy::Background),
+        preconditions: Some(Preconditions {
+            uid: Some(view.uid.clone()),
+            resource_version: Some(view.resource_version.clone()),
+        }),
+        ..DeleteParams::default()
+    };
+    match jobs.delete(&view.name, &params).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => Ok(()),
+        Err(source) => Err(Error::DeleteJob { job: view.name.clone(), source: Box::new(source) }),
+    }
+}

@@ -1,0 +1,275 @@
+//! What do the sources of a trigger say, and what follows? The checks of one turn.
+
+use std::collections::BTreeSet;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use ger_api::status::RunPhase;
+use ger_core::ledger::{self, Answer, Basis, Check, Firing, Notice, Verdict};
+use ger_core::plan::{Plan, Source};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::fire::Turn;
+use super::memory::backoff;
+use crate::checks::Asked;
+use crate::runs::ledger::{Step, swap};
+use crate::runs::sources::{self, Found};
+use crate::runs::{Error, Fleet};
+
+/// How often a check is repeated at once because what it was asked for had changed meanwhile. After
+/// that the trigger is busy being edited, and its next turn is soon enough.
+const REPEATS: u32 = 3;
+
+/// One source that is asked in this turn.
+struct Question {
+    found: Found,
+    basis: Basis,
+    firing: Firing,
+}
+
+/// What was written because of an answer.
+enum Told {
+    Verdict(Verdict),
+    Written { recorded: Vec<String>, events: Vec<Notice> },
+}
+
+impl Turn<'_> {
+    /// Asks the sources that are due, and takes each answer into the ledger as it comes: a slow source
+    /// holds up none of the others.
+    pub(super) async fn check(&mut self, plan: &Plan) -> Result<(), Error> {
+        let now = self.fleet.clock.now();
+        self.plan_next(plan, now);
+        let is_tick = !plan.suspend && self.memory.next_check.is_some_and(|it| it <= now);
+        let questions = self.questions(plan, is_tick);
+        if questions.is_empty() {
+            return Ok(());
+        }
+        let labels = [self.key.cluster.as_str(), &self.key.namespace, self.key.kind.as_str(), &self.key.name];
+        self.fleet.metrics.trigger_check_count.with_label_values(&labels).inc();
+        let timer = self.fleet.metrics.trigger_check_duration_seconds.with_label_values(&labels).start_timer();
+        if is_tick {
+            self.fleet.metrics.schedule_lag_seconds.observe(self.due_at.elapsed().as_secs_f64());
+        }
+
+        let asked = self.ask_all(plan, questions).await;
+        timer.observe_duration();
+        // The next one counts from the end of this one, whatever came of it: what failed has its own timer.
+        if is_tick {
+            let ended = self.fleet.clock.now();
+            self.memory.last_check = Some(ended);
+            self.memory.next_check = plan.schedule.as_ref().map(|it| it.next(ended));
+        }
+        asked
+    }
+
+    /// Keeps the timer, unless the schedule is new: then what was last done decides.
+    fn plan_next(&mut self, plan: &Plan, now: Timestamp) {
+        if self.memory.next_check.is_some() && self.memory.schedule == plan.schedule {
+            return;
+        }
+        let last = self.memory.last_check.or(self.trigger.status.last_run);
+        self.memory.next_check = plan.schedule.as_ref().map(|it| it.first(self.key, last, now));
+        self.memory.schedule.clone_from(&plan.schedule);
+    }
+
+    fn questions(&mut self, plan: &Plan, is_tick: bool) -> Vec<Question> {
+        self.memory.sources.retain(|name, _| plan.sources.contains(name));
+        if plan.suspend {
+            return Vec::new();
+        }
+        let requested: BTreeSet<&str> = ledger::unfinished(&self.trigger.status)
+            .filter(|it| it.phase == RunPhase::Requested)
+            .map(|it| it.source.as_str())
+            .collect();
+        let mut questions = Vec::new();
+        for name in &plan.sources {
+            let found = sources::find(self.cluster.stores(), self.key, plan, name);
+            let memory = self.memory.sources.entry(name.clone()).or_default();
+            let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
+            let is_mended = memory.failed_with.as_ref().is_some_and(|it| *it != found.version);
+            let confirm = memory.confirm.clone().filter(|it| is_over(Some(it.0)));
+            let record = self.trigger.status.checked_sources.get(name);
+            let last = record.and_then(|it| it.checked_at).or(self.trigger.status.last_run);
+            let nominal = || plan.schedule.as_ref().map_or_else(String::new, |it| it.nominal(last));
+            let firing = if let Some((_, nominal)) = confirm {
+                Firing::Confirm { nominal }
+            } else if is_tick {
+                Firing::Tick { nominal: nominal() }
+            } else if is_over(memory.retry_at) || is_mended {
+                Firing::Tick { nominal: nominal() }
+            } else if requested.contains(name.as_str()) && memory.retry_at.is_none() {
+                Firing::Requested
+            } else {
+                continue;
+            };
+            let basis = ledger::basis(plan, &self.trigger.status, name, &found.fingerprint);
+            questions.push(Question { found, basis, firing });
+        }
+        questions
+    }
+
+    async fn ask_all(&mut self, plan: &Plan, questions: Vec<Question>) -> Result<(), Error> {
+        let (fleet, cluster) = (self.fleet, self.cluster.clone());
+        let namespace = self.key.namespace.clone();
+        let ask = |question: Question| {
+            let asked = (fleet, &cluster, namespace.as_str());
+            async move {
+                let answer = head(asked, plan, &question.found).await;
+                (question, answer)
+            }
+        };
+        let mut asking: FuturesUnordered<_> = questions.into_iter().map(|it| ask(it)).collect();
+        let mut repeats = 0;
+        let mut failed = None;
+        while let Some((question, answer)) = asking.next().await {
+            match self.take_answer(plan, &question, answer).await {
+                Ok(Some(again)) if repeats < REPEATS => {
+                    repeats += 1;
+                    asking.push(ask(again));
+                }
+                Ok(Some(again)) => {
+                    let memory = self.memory.sources.entry(again.basis.source().to_owned()).or_default();
+                    memory.retry_at = Some(Instant::now() + backoff(1));
+                }
+                Ok(None) => {}
+                // The other answers still count.
+                Err(error) => failed = Some(error),
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Takes one answer into the ledger; gives the question back, as of now, if it must be asked again.
+    async fn take_answer(
+        &mut self,
+        plan: &Plan,
+        question: &Question,
+        answer: Result<ger_core::names::Commit, Failure>,
+    ) -> Result<Option<Question>, Error> {
+        let name = question.basis.source().to_owned();
+        let answer = self.remember(&name, question, answer);
+        let check =
+            Check { basis: question.basis.clone(), firing: question.firing.clone(), answer };
+        let told = self.decide(plan, &name, &check).await?;
+        match told {
+            Told::Written { recorded, events } => {
+                for run in recorded {
+                    tracing::info!(trigger = %self.key, source = name, run, "run recorded");
+                }
+                for event in events {
+                    self.tell(&event).await;
+                }
+            }
+            Told::Verdict(Verdict::CheckAgain) => {
+                let found = sources::find(self.cluster.stores(), self.key, plan, &name);
+                let basis = ledger::basis(plan, &self.trigger.status, &name, &found.fingerprint);
+                return Ok(Some(Question { found, basis, firing: check.firing }));
+            }
+            Told::Verdict(Verdict::ConfirmAfter(wait)) => {
+                let nominal = match check.firing {
+                    Firing::Tick { nominal } => Some(nominal),
+                    Firing::Confirm { nominal } => nominal,
+                    Firing::Requested => None,
+                };
+                let memory = self.memory.sources.entry(name).or_default();
+                memory.confirm = Some((Instant::now() + wait, nominal));
+            }
+            Told::Verdict(Verdict::Coalesced) => {
+                tracing::warn!(trigger = %self.key, source = name, "too many unfinished runs: this firing adds none");
+            }
+            Told::Verdict(Verdict::Nothing | Verdict::Gone | Verdict::Write { .. }) => {}
+        }
+        Ok(None)
+    }
+
+    /// Decides first on what is known: most checks find nothing new, and then nothing is read or written.
+    async fn decide(&mut self, plan: &Plan, name: &str, check: &Check) -> Result<Told, Error> {
+        let now = self.fleet.clock.now();
+        let stores = self.cluster.stores().clone();
+        let known = sources::find(&stores, self.key, plan, name);
+        let verdict = ledger::decide(plan, &self.trigger.live(), &known.fingerprint, check, now);
+        if !matches!(verdict, Verdict::Write { .. } | Verdict::CheckAgain) {
+            return Ok(Told::Verdict(verdict));
+        }
+        let key = self.key;
+        let swapped = swap(self.cluster.client(), key, &self.fleet.metrics, |live| {
+            let Ok(plan) = &live.plan else { return Step::Leave(Told::Verdict(Verdict::Nothing)) };
+            let known = sources::find(&stores, key, plan, name);
+            match ledger::decide(plan, &live.live(), &known.fingerprint, check, now) {
+                Verdict::Write { status, recorded, events } => {
+                    Step::Write(status, Told::Written { recorded, events })
+                }
+                verdict => Step::Leave(Told::Verdict(verdict)),
+            }
+        })
+        .await?;
+        self.trigger = swapped.trigger;
+        Ok(swapped.outcome)
+    }
+
+    /// Counts the answer, and sets or clears the source's own timer.
+    fn remember(
+        &mut self,
+        name: &str,
+        question: &Question,
+        answer: Result<ger_core::names::Commit, Failure>,
+    ) -> Answer {
+        let cluster = self.key.cluster.as_str();
+        let memory = self.memory.sources.entry(name.to_owned()).or_default();
+        memory.confirm = None;
+        match answer {
+            Ok(commit) => {
+                let record = self.trigger.status.checked_sources.get(name);
+                let is_same = record.and_then(|it| it.commit_hash.as_deref()) == Some(commit.as_str());
+                let result = if is_same { "unchanged" } else { "changed" };
+                self.fleet.metrics.check_results_total.with_label_values(&[cluster, result]).inc();
+                memory.failures = 0;
+                memory.failed_with = None;
+                memory.retry_at = None;
+                Answer::Head(commit.into())
+            }
+            Err(Failure { reason, message, retry_after }) => {
+                self.fleet.metrics.check_results_total.with_label_values(&[cluster, "error"]).inc();
+                memory.failures = memory.failures.saturating_add(1);
+                memory.failed_with = Some(question.found.version.clone());
+                let wait = backoff(memory.failures).max(retry_after.unwrap_or_default());
+                memory.retry_at = Some(Instant::now() + wait);
+                Answer::Unavailable { reason, message, failures: i64::from(memory.failures) }
+            }
+        }
+    }
+}
+
+/// Why there is no answer, for people and for the timer.
+struct Failure {
+    reason: &'static str,
+    message: String,
+    retry_after: Option<std::time::Duration>,
+}
+
+async fn head(
+    (fleet, cluster, namespace): (&Fleet, &crate::clusters::Cluster, &str),
+    plan: &Plan,
+    found: &Found,
+) -> Result<ger_core::names::Commit, Failure> {
+    let source: &Source = match &found.source {
+        Ok(source) => source,
+        Err(missing) => {
+            let (reason, message) = (missing.reason, missing.message.clone());
+            return Err(Failure { reason, message, retry_after: None });
+        }
+    };
+    let asked = Asked {
+        cluster: cluster.name(),
+        client: cluster.client(),
+        namespace,
+        source,
+        reference: &plan.reference,
+    };
+    fleet.checks.head(asked).await.map_err(|error| Failure {
+        reason: error.reason(),
+        message: error.message(),
+        retry_after: error.retry_after(),
+    })
+}

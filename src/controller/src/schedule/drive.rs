@@ -1,0 +1,225 @@
+//! How do recorded runs go on? Pending ones get their Job, the others their outcome.
+
+use std::time::Duration;
+
+use ger_api::status::{Run, RunPhase};
+use ger_core::ledger::{self, JobSighting, Notice, Severity, Transition};
+use ger_core::plan::Plan;
+use k8s_openapi::api::batch::v1::Job;
+use kube::Api;
+use tokio::time::Instant;
+
+use super::fire::Turn;
+use super::memory::{Pending, backoff};
+use crate::runs::ledger::Moved;
+use crate::runs::{Error, jobs};
+use crate::clusters::JobView;
+
+impl Turn<'_> {
+    /// Takes every unfinished run one step on, or as far as it goes without waiting.
+    pub(super) async fn drive(&mut self, plan: &Plan) -> Result<(), Error> {
+        let runs: Vec<Run> = ledger::unfinished(&self.trigger.status).cloned().collect();
+        self.memory.pending.retain(|id, _| runs.iter().any(|it| it.id == *id));
+        for run in &runs {
+            match run.phase {
+                RunPhase::Requested => self.drop_unlisted(plan, run).await?,
+                // While suspended nothing starts; what is recorded waits.
+                RunPhase::Pending if plan.suspend => {}
+                RunPhase::Pending => self.make(plan, run).await?,
+                RunPhase::Queued | RunPhase::Running => self.observe(run).await?,
+                RunPhase::Succeeded
+                | RunPhase::Failed
+                | RunPhase::Expired
+                | RunPhase::Deleted
+                | RunPhase::Skipped
+                | RunPhase::Unchanged => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a request for a source that the trigger no longer names.
+    async fn drop_unlisted(&mut self, plan: &Plan, run: &Run) -> Result<(), Error> {
+        if plan.sources.contains(&run.source) {
+            return Ok(());
+        }
+        let now = self.fleet.clock.now();
+        self.transit(|live| ledger::superseded(&live.status, &run.id, None, now)).await?;
+        Ok(())
+    }
+
+    async fn make(&mut self, plan: &Plan, run: &Run) -> Result<(), Error> {
+        let now = Instant::now();
+        let first = Pending { since: now, attempts: 0, retry_at: now };
+        let waits = *self.memory.pending.entry(run.id.clone()).or_insert(first);
+        // Another version of the Action or the source may have mended what was in the way, so a wake
+        // tries at once; only the timer keeps to the backoff.
+        if !self.work.still_mine() {
+            return Ok(());
+        }
+        let made = jobs::make(self.fleet, &self.cluster, plan, run, self.work.transitions()).await;
+        let made = match made {
+            Ok(made) => made,
+            Err(error) => {
+                self.later(run, waits);
+                return Err(error);
+            }
+        };
+        match made {
+            jobs::Made::Ready { name, uid } => self.queue(run, &name, &uid).await,
+            jobs::Made::Refused { message } => self.fail(run, &message).await,
+            jobs::Made::Superseded => {
+                let now = self.fleet.clock.now();
+                self.transit(|live| ledger::superseded(&live.status, &run.id, None, now)).await?;
+                self.check_soon(&run.source);
+                tracing::info!(trigger = %self.key, run = run.id, "superseded: what is watched was edited");
+                Ok(())
+            }
+            jobs::Made::Blocked { reason, message } => {
+                self.later(run, waits);
+                self.blocked(run, waits, reason, &message).await
+            }
+        }
+    }
+
+    /// Records the Job's uid: from here on it may be started.
+    async fn queue(&mut self, run: &Run, name: &str, uid: &str) -> Result<(), Error> {
+        let now = self.fleet.clock.now();
+        let moved = self.transit(|live| ledger::queued(&live.status, &run.id, name, uid, now)).await?;
+        self.memory.pending.remove(&run.id);
+        match moved {
+            Moved::Yes => {
+                let requested = run.requested_at.unwrap_or_else(|| self.fleet.clock.now());
+                let took = self.fleet.clock.now().duration_since(requested).as_secs_f64();
+                let cluster = self.key.cluster.as_str();
+                self.fleet.metrics.change_to_job_seconds.with_label_values(&[cluster]).observe(took);
+                let commit = run.commit.as_deref().unwrap_or_default();
+                tracing::info!(trigger = %self.key, run = run.id, commit, job = name, "job created");
+            }
+            Moved::Already => {}
+            Moved::Refused(why) => {
+                tracing::warn!(trigger = %self.key, run = run.id, job = name, why, "job not wanted: deleted");
+                self.delete_unwanted(name, uid).await?;
+            }
+        }
+        self.fleet.admission.notify_one();
+        Ok(())
+    }
+
+    /// Removes a Job that was created for a run which had ended meanwhile.
+    async fn delete_unwanted(&self, name: &str, uid: &str) -> Result<(), Error> {
+        let api: Api<Job> = Api::namespaced(self.cluster.client().clone(), &self.key.namespace);
+        let read = api.get_opt(name).await;
+        let live = read.map_err(|source| Error::ReadJob { job: name.to_owned(), source: Box::new(source) })?;
+        match live.as_ref().map(JobView::of) {
+            // Only what never started: the uid is the one that was created here, suspended.
+            Some(view) if view.uid == uid && view.suspended && view.started.is_none() => {
+                jobs::delete(&api, &view).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn fail(&mut self, run: &Run, message: &str) -> Result<(), Error> {
+        let now = self.fleet.clock.now();
+        let moved = self.transit(|live| ledger::failed(&live.status, &run.id, message, now)).await?;
+        self.memory.pending.remove(&run.id);
+        if moved == Moved::Yes {
+            self.ended(run, RunPhase::Failed);
+            let message = format!("run {} of source {}: {message}", run.id, run.source);
+            self.tell(&Notice { severity: Severity::Warning, reason: "JobRefused".to_owned(), message }).await;
+        }
+        Ok(())
+    }
+
+    /// Says once why the run waits; past its waiting time it ends, and its source is due again.
+    async fn blocked(
+        &mut self,
+        run: &Run,
+        waits: Pending,
+        reason: &'static str,
+        message: &str,
+    ) -> Result<(), Error> {
+        let now = self.fleet.clock.now();
+        if waits.since.elapsed() >= self.fleet.jobs.waiting_timeout {
+            let why = format!("{reason}: {message}");
+            let moved =
+                self.transit(|live| ledger::expired(&live.status, &run.id, None, &why, now)).await?;
+            self.memory.pending.remove(&run.id);
+            if moved == Moved::Yes {
+                self.ended(run, RunPhase::Expired);
+                self.check_soon(&run.source);
+            }
+            return Ok(());
+        }
+        let known = ledger::blocked(&self.trigger.status, &run.id, reason, message, now);
+        if known == Transition::Nothing {
+            return Ok(());
+        }
+        let moved =
+            self.transit(|live| ledger::blocked(&live.status, &run.id, reason, message, now)).await?;
+        if moved == Moved::Yes {
+            let message = format!("run {} of source {}: {message}", run.id, run.source);
+            self.tell(&Notice { severity: Severity::Warning, reason: reason.to_owned(), message }).await;
+        }
+        Ok(())
+    }
+
+    async fn observe(&mut self, run: &Run) -> Result<(), Error> {
+        let Some(uid) = run.job_uid.clone() else { return Ok(()) };
+        let sighting = jobs::observe(&self.cluster, &self.key.namespace, run).await?;
+        let now = self.fleet.clock.now();
+        let known = ledger::observed(&self.trigger.status, &run.id, &uid, &sighting, now);
+        if known == Transition::Nothing {
+            return Ok(());
+        }
+        let moved = self
+            .transit(|live| ledger::observed(&live.status, &run.id, &uid, &sighting, now))
+            .await?;
+        if moved != Moved::Yes {
+            return Ok(());
+        }
+        let job = run.job.as_deref().unwrap_or_default();
+        match &sighting {
+            JobSighting::Suspended => {}
+            JobSighting::Running { .. } => {
+                tracing::info!(trigger = %self.key, run = run.id, job, "running");
+            }
+            JobSighting::Succeeded { .. } => {
+                tracing::info!(trigger = %self.key, run = run.id, job, "succeeded");
+                self.ended(run, RunPhase::Succeeded);
+            }
+            JobSighting::Failed { message, .. } => {
+                self.ended(run, RunPhase::Failed);
+                let message = format!("Job {job} of source {} failed: {message}", run.source);
+                self.tell(&Notice { severity: Severity::Warning, reason: "JobFailed".to_owned(), message })
+                    .await;
+            }
+            JobSighting::Gone => {
+                self.ended(run, RunPhase::Deleted);
+                let message = format!("Job {job} of source {} was removed before it finished", run.source);
+                self.tell(&Notice { severity: Severity::Warning, reason: "JobDeleted".to_owned(), message })
+                    .await;
+            }
+        }
+        Ok(())
+    }
+
+    fn ended(&self, run: &Run, phase: RunPhase) {
+        let (reason, phase) = (format!("{:?}", run.reason), format!("{phase:?}"));
+        let labels = [self.key.cluster.as_str(), reason.as_str(), phase.as_str()];
+        self.fleet.metrics.runs_total.with_label_values(&labels).inc();
+    }
+
+    fn later(&mut self, run: &Run, waits: Pending) {
+        let attempts = waits.attempts.saturating_add(1);
+        let retry_at = Instant::now() + backoff(attempts);
+        self.memory.pending.insert(run.id.clone(), Pending { attempts, retry_at, ..waits });
+    }
+
+    /// The source is due again: its record was cleared.
+    fn check_soon(&mut self, source: &str) {
+        let memory = self.memory.sources.entry(source.to_owned()).or_default();
+        memory.retry_at = Some(Instant::now() + Duration::from_millis(100));
+    }
+}

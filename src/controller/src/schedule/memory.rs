@@ -1,0 +1,66 @@
+//! What does one work on a trigger leave for the next? Nothing that must not be lost.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ger_core::schedule::Schedule;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+/// The first retry; doubled at each further failure.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+/// A remote that is mended is noticed within this.
+const LAST_RETRY: Duration = Duration::from_mins(2);
+
+/// What a replica remembers of a trigger that it works. Lost at a handover, and found again.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    /// The schedule that `next_check` was computed for.
+    pub(super) schedule: Option<Schedule>,
+    pub(super) next_check: Option<Timestamp>,
+    /// When the last check ended, for an edited schedule to count from.
+    pub(super) last_check: Option<Timestamp>,
+    pub(super) sources: BTreeMap<String, OfSource>,
+    /// Since when each run waits for its Job to be made, by this replica's monotonic clock.
+    pub(super) pending: BTreeMap<String, Pending>,
+    /// How often in a row the cluster did not take what was to be written.
+    pub(super) failures: u32,
+}
+
+/// What is remembered of a source.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OfSource {
+    pub(super) failures: u32,
+    /// The source's object as it was when its check failed: another one is worth a try at once.
+    pub(super) failed_with: Option<String>,
+    /// When a move back to the previous commit is asked about again, and for which nominal time.
+    pub(super) confirm: Option<(Instant, Option<String>)>,
+    /// When a failed check is tried again.
+    pub(super) retry_at: Option<Instant>,
+}
+
+/// What is remembered of a run without a Job.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    pub(super) since: Instant,
+    pub(super) attempts: u32,
+    pub(super) retry_at: Instant,
+}
+
+/// How long to wait after the `failures`-th failure in a row.
+pub(super) fn backoff(failures: u32) -> Duration {
+    let doubled = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    doubled.min(LAST_RETRY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_come_apart_up_to_the_limit() {
+        let waits: Vec<u64> = (1..=9).map(|it| backoff(it).as_secs()).collect();
+        assert_eq!(waits, [2, 4, 8, 16, 32, 64, 120, 120, 120]);
+        assert_eq!(backoff(u32::MAX), LAST_RETRY);
+    }
+}
