@@ -27,9 +27,10 @@ pub struct TriggerStatus {
     #[schemars(with = "Option<String>", length(max = 64))]
     pub next_run: Option<Timestamp>,
     /// The last known state of each source, by its name.
+    // Boxed: a map's node has room for eleven values, and most triggers have one source.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 1024))]
-    pub checked_sources: BTreeMap<String, CheckedSource>,
+    pub checked_sources: BTreeMap<String, Box<CheckedSource>>,
     /// How many runs were recorded so far.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub sequence: i64,

@@ -27,7 +27,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run a replica of the controller against the hub of the kubeconfig, or of the Pod it runs in.
-    Run(Run),
+    Run(Box<Run>),
     /// Print the CustomResourceDefinitions, or write them as files.
     Crds {
         /// Write one file a kind into this folder instead.
@@ -91,7 +91,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         #[cfg(feature = "dev")]
-        Command::Dev(arguments) => runtime()?.block_on(Box::pin(crate::dev::run(arguments))),
+        Command::Dev(arguments) => {
+            if arguments.logs {
+                logs::start(crate::config::LogFormat::Text);
+            }
+            runtime()?.block_on(Box::pin(crate::dev::run(arguments)))
+        }
         #[cfg(feature = "dev")]
         Command::Cloner { arguments } => Ok(ExitCode::from(crate::dev::clone(arguments))),
     }
@@ -167,10 +172,10 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 /// The error and what caused it, in one line each.
 fn complain(error: &anyhow::Error) {
-    let mut text = format!("error: {error}\n");
-    for cause in error.chain().skip(1) {
-        text.push_str(&format!("  because: {cause}\n"));
-    }
+    let mut err = io::stderr().lock();
     // Nobody is left to tell when stderr is closed.
-    drop(io::stderr().write_all(text.as_bytes()));
+    drop(writeln!(err, "error: {error}"));
+    for cause in error.chain().skip(1) {
+        drop(writeln!(err, "  because: {cause}"));
+    }
 }

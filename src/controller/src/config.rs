@@ -23,7 +23,7 @@ pub enum Error {
     Read { path: PathBuf, source: std::io::Error },
 
     #[error("the configuration file {path} is not valid YAML")]
-    Parse { path: PathBuf, source: serde_saphyr::Error },
+    Parse { path: PathBuf, source: Box<serde_saphyr::Error> },
 
     #[error("the configuration does not fit together: {message}")]
     Merge { message: String },
@@ -31,7 +31,9 @@ pub enum Error {
     #[error("--shards is refused")]
     Shards { source: ger_core::names::Invalid },
 
-    #[error("--lease-renew {renew} s must be under half of --lease-duration {duration} s, so that one lost renewal is survived")]
+    #[error(
+        "--lease-renew {renew} s must be under half of --lease-duration {duration} s, so that one lost renewal is survived"
+    )]
     Lease { renew: u64, duration: u64 },
 }
 
@@ -181,8 +183,9 @@ impl Settings {
         if let Some(path) = file {
             let text = std::fs::read_to_string(path)
                 .map_err(|source| Error::Read { path: path.to_owned(), source })?;
-            let read: figment::value::Dict = serde_saphyr::from_str(&text)
-                .map_err(|source| Error::Parse { path: path.to_owned(), source })?;
+            let read: figment::value::Dict = serde_saphyr::from_str(&text).map_err(|source| {
+                Error::Parse { path: path.to_owned(), source: Box::new(source) }
+            })?;
             figment = figment.merge(Serialized::defaults(read));
         }
         let merged: Flags = figment
@@ -213,7 +216,11 @@ impl Settings {
             lease_duration: Duration::from_secs(duration),
             lease_renew: Duration::from_secs(renew),
             shards,
-            json_logs: if flags.json_logs == Some(true) { LogFormat::Json } else { LogFormat::Text },
+            json_logs: if flags.json_logs == Some(true) {
+                LogFormat::Json
+            } else {
+                LogFormat::Text
+            },
             loopback_clusters: policy(flags.allow_loopback_clusters),
             insecure_kubeconfig_tls: policy(flags.insecure_kubeconfig_tls),
             action: flags.action.unwrap_or_default(),
@@ -280,6 +287,9 @@ mod tests {
     #[test]
     fn a_renewal_that_may_not_be_lost_is_refused() {
         let flags = Flags { lease_renew: Some(8), ..Flags::default() };
-        assert!(matches!(Settings::load(None, &flags), Err(Error::Lease { renew: 8, duration: 15 })));
+        assert!(matches!(
+            Settings::load(None, &flags),
+            Err(Error::Lease { renew: 8, duration: 15 })
+        ));
     }
 }

@@ -43,7 +43,7 @@ pub struct Args {
     replicas: u8,
     /// Show the replicas' log lines.
     #[arg(long)]
-    logs: bool,
+    pub(crate) logs: bool,
 }
 
 /// Runs the embedded default until it is told to end, or until the exercise is done.
@@ -64,11 +64,6 @@ pub async fn run(arguments: Args) -> anyhow::Result<ExitCode> {
     };
     world.stop().await;
     Ok(code)
-}
-
-/// Whether log lines are wanted on the terminal.
-pub fn wants_logs(arguments: &Args) -> bool {
-    arguments.logs
 }
 
 /// The cloner, as this very program: what the executor runs in place of its image.

@@ -1,7 +1,8 @@
 //! What does the replica count? Every series, registered once, under one prefix.
 
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 /// Bounds of what takes milliseconds to a minute: checks, changes, handovers.
@@ -9,7 +10,9 @@ const SECONDS: [f64; 12] = [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10
 
 /// A metric that could not be registered: its name or a label is not what Prometheus allows.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot register the metrics under the prefix {prefix:?}; use letters, digits and underscores")]
+#[error(
+    "cannot register the metrics under the prefix {prefix:?}; use letters, digits and underscores"
+)]
 pub struct Invalid {
     prefix: String,
     source: prometheus::Error,
@@ -51,8 +54,7 @@ pub struct Metrics {
 impl Metrics {
     /// Registers everything under `prefix`, for instance `git_events_runner`.
     pub fn new(prefix: &str) -> Result<Self, Invalid> {
-        Self::register(prefix)
-            .map_err(|source| Invalid { prefix: prefix.to_owned(), source })
+        Self::register(prefix).map_err(|source| Invalid { prefix: prefix.to_owned(), source })
     }
 
     /// The registry, for `/metrics`.
@@ -60,37 +62,123 @@ impl Metrics {
         &self.registry
     }
 
+    #[expect(clippy::too_many_lines, reason = "a list: one statement, a line or two a series")]
     fn register(prefix: &str) -> prometheus::Result<Self> {
         let registry = Registry::new();
         let made = Maker { registry: &registry, prefix };
         let object = ["cluster", "namespace", "resource_kind", "resource_name"];
         let trigger = ["cluster", "namespace", "trigger_kind", "trigger_name"];
         Ok(Self {
-            reconcile_count: made.counters("reconcile_count", "reconciliations, failed ones too", &object)?,
-            failed_reconcile_count: made.counters("failed_reconcile_count", "failed reconciliations", &object)?,
-            reconcile_duration_seconds: made.histograms("reconcile_duration_seconds", "a reconciliation", &object)?,
-            trigger_check_count: made.counters("trigger_check_count", "check runs of a trigger", &trigger)?,
-            trigger_check_duration_seconds: made.histograms("trigger_check_duration_seconds", "a check run", &trigger)?,
-            jobs_queue_limit: made.gauges("jobs_queue_limit", "how many Jobs may run at once", &["cluster"])?,
-            jobs_queue_waiting: made.gauges("jobs_queue_waiting", "suspended Jobs of ours", &["cluster"])?,
-            jobs_queue_running: made.gauges("jobs_queue_running", "running Jobs of ours", &["cluster"])?,
+            reconcile_count: made.counters(
+                "reconcile_count",
+                "reconciliations, failed ones too",
+                &object,
+            )?,
+            failed_reconcile_count: made.counters(
+                "failed_reconcile_count",
+                "failed reconciliations",
+                &object,
+            )?,
+            reconcile_duration_seconds: made.histograms(
+                "reconcile_duration_seconds",
+                "a reconciliation",
+                &object,
+            )?,
+            trigger_check_count: made.counters(
+                "trigger_check_count",
+                "check runs of a trigger",
+                &trigger,
+            )?,
+            trigger_check_duration_seconds: made.histograms(
+                "trigger_check_duration_seconds",
+                "a check run",
+                &trigger,
+            )?,
+            jobs_queue_limit: made.gauges(
+                "jobs_queue_limit",
+                "how many Jobs may run at once",
+                &["cluster"],
+            )?,
+            jobs_queue_waiting: made.gauges(
+                "jobs_queue_waiting",
+                "suspended Jobs of ours",
+                &["cluster"],
+            )?,
+            jobs_queue_running: made.gauges(
+                "jobs_queue_running",
+                "running Jobs of ours",
+                &["cluster"],
+            )?,
             members: made.gauge("members", "live replicas as seen by this one")?,
             shards_owned: made.gauge("shards_owned", "shards this replica holds")?,
-            cluster_state: made.gauges("cluster_state", "1 for the state it is in", &["cluster", "state"])?,
-            cluster_last_contact_seconds: made.float_gauges("cluster_last_contact_seconds", "since the last good answer", &["cluster"])?,
-            cluster_objects: made.gauges("cluster_objects", "objects held in memory", &["cluster", "kind"])?,
-            triggers_scheduled: made.gauge("triggers_scheduled", "triggers in this replica's timer queue")?,
-            schedule_lag_seconds: made.histogram("schedule_lag_seconds", "due time to check start")?,
-            check_results_total: made.counters("check_results_total", "checks by result", &["cluster", "result"])?,
-            git_requests_total: made.counters("git_requests_total", "requests that went out", &["host", "operation", "result"])?,
-            git_coalesced_total: made.counters("git_coalesced_total", "checks answered by another's request", &["host"])?,
-            git_bytes: made.gauges("git_bytes", "bytes exchanged since the start", &["host", "direction"])?,
-            runs_total: made.counters("runs_total", "runs reaching a final phase", &["cluster", "reason", "phase"])?,
-            ledger_conflicts_total: made.counters("ledger_conflicts_total", "compare-and-swap lost and retried", &["cluster"])?,
-            job_create_duplicates_total: made.counters("job_create_duplicates_total", "AlreadyExists absorbed", &["cluster"])?,
-            change_to_job_seconds: made.histograms("change_to_job_seconds", "change seen to Job created", &["cluster"])?,
-            problems_total: made.counters("problems_total", "what a user has to mend, by kind", &["cluster", "reason"])?,
-            process_start_time_seconds: made.float_gauge("process_start_time_seconds", "when the replica started, in seconds since 1970")?,
+            cluster_state: made.gauges(
+                "cluster_state",
+                "1 for the state it is in",
+                &["cluster", "state"],
+            )?,
+            cluster_last_contact_seconds: made.float_gauges(
+                "cluster_last_contact_seconds",
+                "since the last good answer",
+                &["cluster"],
+            )?,
+            cluster_objects: made.gauges(
+                "cluster_objects",
+                "objects held in memory",
+                &["cluster", "kind"],
+            )?,
+            triggers_scheduled: made
+                .gauge("triggers_scheduled", "triggers in this replica's timer queue")?,
+            schedule_lag_seconds: made
+                .histogram("schedule_lag_seconds", "due time to check start")?,
+            check_results_total: made.counters(
+                "check_results_total",
+                "checks by result",
+                &["cluster", "result"],
+            )?,
+            git_requests_total: made.counters(
+                "git_requests_total",
+                "requests that went out",
+                &["host", "operation", "result"],
+            )?,
+            git_coalesced_total: made.counters(
+                "git_coalesced_total",
+                "checks answered by another's request",
+                &["host"],
+            )?,
+            git_bytes: made.gauges(
+                "git_bytes",
+                "bytes exchanged since the start",
+                &["host", "direction"],
+            )?,
+            runs_total: made.counters(
+                "runs_total",
+                "runs reaching a final phase",
+                &["cluster", "reason", "phase"],
+            )?,
+            ledger_conflicts_total: made.counters(
+                "ledger_conflicts_total",
+                "compare-and-swap lost and retried",
+                &["cluster"],
+            )?,
+            job_create_duplicates_total: made.counters(
+                "job_create_duplicates_total",
+                "AlreadyExists absorbed",
+                &["cluster"],
+            )?,
+            change_to_job_seconds: made.histograms(
+                "change_to_job_seconds",
+                "change seen to Job created",
+                &["cluster"],
+            )?,
+            problems_total: made.counters(
+                "problems_total",
+                "what a user has to mend, by kind",
+                &["cluster", "reason"],
+            )?,
+            process_start_time_seconds: made.float_gauge(
+                "process_start_time_seconds",
+                "when the replica started, in seconds since 1970",
+            )?,
             registry,
         })
     }
@@ -115,7 +203,12 @@ impl Maker<'_> {
         Ok(collector)
     }
 
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntCounterVec> {
         self.registered(IntCounterVec::new(self.opts(name, help), labels)?)
     }
 
@@ -140,7 +233,12 @@ impl Maker<'_> {
         self.registered(Gauge::with_opts(self.opts(name, help))?)
     }
 
-    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<HistogramVec> {
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<HistogramVec> {
         let opts = HistogramOpts::from(self.opts(name, help)).buckets(SECONDS.to_vec());
         self.registered(HistogramVec::new(opts, labels)?)
     }

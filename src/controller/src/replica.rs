@@ -134,7 +134,8 @@ pub fn start(
     parts: Parts,
     stop: CancellationToken,
 ) -> Result<(Handle, impl Future<Output = Result<(), Error>>), Error> {
-    let metrics = Metrics::new(&parts.settings.metrics_prefix).map_err(|source| Error::Metrics { source })?;
+    let metrics =
+        Metrics::new(&parts.settings.metrics_prefix).map_err(|source| Error::Metrics { source })?;
     let (events_sender, events) = mpsc::channel(EVENTS);
     let (notices_sender, notices) = mpsc::channel(NOTICES);
     // Watches and Leases outlive the work, so that it can end in order.
@@ -221,7 +222,9 @@ impl Tasks {
         self.stop.cancel();
         let drained = tokio::time::timeout(DRAIN, all_of(&mut working)).await;
         if drained.is_err() {
-            tracing::warn!("work was still in flight after {DRAIN:?}; it is taken up by its next owner");
+            tracing::warn!(
+                "work was still in flight after {DRAIN:?}; it is taken up by its next owner"
+            );
         }
         self.late.cancel();
         serving.shutdown().await;
@@ -258,7 +261,10 @@ impl Tasks {
 async fn all_of(tasks: &mut JoinSet<Result<(), Error>>) -> Result<(), Error> {
     let mut first = Ok(());
     while let Some(ended) = tasks.join_next().await {
-        first = first.and(flatten(ended));
+        let ended = flatten(ended);
+        if first.is_ok() {
+            first = ended;
+        }
     }
     first
 }
@@ -305,8 +311,14 @@ fn gauge(fleet: &Fleet) {
     metrics.members.set(count(snapshot.members.len()));
     metrics.shards_owned.set(count(snapshot.mine.len()));
     for (host, exchanged) in fleet.checks.traffic() {
-        metrics.git_bytes.with_label_values(&[&host, "received"]).set(i64::try_from(exchanged.received).unwrap_or(i64::MAX));
-        metrics.git_bytes.with_label_values(&[&host, "sent"]).set(i64::try_from(exchanged.sent).unwrap_or(i64::MAX));
+        metrics
+            .git_bytes
+            .with_label_values(&[&host, "received"])
+            .set(i64::try_from(exchanged.received).unwrap_or(i64::MAX));
+        metrics
+            .git_bytes
+            .with_label_values(&[&host, "sent"])
+            .set(i64::try_from(exchanged.sent).unwrap_or(i64::MAX));
     }
     // A cluster that is gone leaves no series behind.
     metrics.cluster_state.reset();
@@ -385,8 +397,13 @@ fn job_settings(action: &config::Action) -> JobSettings {
 /// A name for this process: the Pod's, else the host's, with a nonce, so that no two are alike.
 pub fn member_name(clock: &Clock) -> String {
     let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
-    let host = host.ok().filter(|it| !it.is_empty()).unwrap_or_else(|| "git-events-runner".to_owned());
+    let host =
+        host.ok().filter(|it| !it.is_empty()).unwrap_or_else(|| "git-events-runner".to_owned());
     format!("{host}-{}", nonce(clock))
+}
+
+fn hex(bytes: [u8; 4]) -> String {
+    format!("{:08x}", u32::from_be_bytes(bytes))
 }
 
 /// Eight characters that differ from process to process.
@@ -394,5 +411,5 @@ pub fn nonce(clock: &Clock) -> String {
     use sha2::Digest as _;
     let of = clock.now().as_nanosecond().unsigned_abs() ^ (u128::from(std::process::id()) << 64);
     let digest = sha2::Sha256::digest(of.to_be_bytes());
-    digest.iter().take(4).map(|it| format!("{it:02x}")).collect()
+    hex(digest.first_chunk::<4>().copied().unwrap_or_default())
 }

@@ -24,7 +24,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::memory::Memory;
-use self::queue::Queue;
+// Public for its benchmark alone.
+#[doc(hidden)]
+pub use self::queue::Queue;
 use crate::clusters::{Cluster, Event};
 use crate::runs::Fleet;
 
@@ -99,7 +101,11 @@ struct Scheduler {
 impl Scheduler {
     fn observe(&mut self, event: &Event) {
         match event {
-            Event::TriggerChanged(key) => self.wake_if_ours(key),
+            Event::TriggerChanged(key) => {
+                self.wake_if_ours(key);
+                // Its ledger may have become the one that a waiting Job needs.
+                self.fleet.admission.notify_one();
+            }
             Event::TriggerGone(key) => self.queue.forget(key),
             Event::SourceChanged { cluster, namespace, kind, name } => {
                 self.wake_each(cluster, |sources, _, trigger_namespace| {
@@ -127,7 +133,10 @@ impl Scheduler {
                 self.fleet.admission.notify_one();
             }
         }
-        self.fleet.metrics.triggers_scheduled.set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
+        self.fleet
+            .metrics
+            .triggers_scheduled
+            .set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
     }
 
     fn wake_if_ours(&mut self, key: &TriggerKey) {
@@ -154,7 +163,8 @@ impl Scheduler {
     }
 
     fn wake_cluster(&mut self, name: &ClusterName) {
-        let held: Vec<TriggerKey> = self.queue.keys().filter(|it| it.cluster == *name).cloned().collect();
+        let held: Vec<TriggerKey> =
+            self.queue.keys().filter(|it| it.cluster == *name).cloned().collect();
         for key in held {
             self.queue.wake(&key, Instant::now());
         }
@@ -172,11 +182,11 @@ impl Scheduler {
                 .iter()
                 .map(|it| key(cluster, TriggerKind::Schedule, &it.metadata))
                 .chain(webhooks.iter().map(|it| key(cluster, TriggerKind::Webhook, &it.metadata)));
-            for key in keys.filter(|it| self.fleet.shards.owns(it)) {
-                if !self.queue.holds(&key) {
-                    self.queue.wake(&key, Instant::now());
-                }
-                present.insert(key);
+            present.extend(keys.filter(|it| self.fleet.shards.owns(it)));
+        }
+        for key in &present {
+            if !self.queue.holds(key) {
+                self.queue.wake(key, Instant::now());
             }
         }
         let lost: Vec<TriggerKey> =

@@ -69,7 +69,9 @@ async fn answer_ready(State(shared): State<Shared>) -> Response {
     match (shared.ready)() {
         Ok(()) => "Ready".into_response(),
         // The original answers 500 too, and probes of its charts count any 5xx.
-        Err(why) => (StatusCode::INTERNAL_SERVER_ERROR, format!("Not ready: {why}")).into_response(),
+        Err(why) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("Not ready: {why}")).into_response()
+        }
     }
 }
 

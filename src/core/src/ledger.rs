@@ -140,7 +140,7 @@ pub fn basis(plan: &Plan, status: &TriggerStatus, source: &str, fingerprint: &st
         generation: plan.generation,
         source: source.to_owned(),
         fingerprint: fingerprint.to_owned(),
-        record: status.checked_sources.get(source).cloned(),
+        record: status.checked_sources.get(source).map(|it| it.as_ref().clone()),
         requested: requested(status, source),
     }
 }
@@ -167,7 +167,7 @@ pub fn decide(
     if live.uid != basis.uid {
         return Verdict::Gone;
     }
-    let record = live.status.checked_sources.get(&basis.source);
+    let record = live.status.checked_sources.get(&basis.source).map(Box::as_ref);
     let is_as_known = live.generation == basis.generation
         && plan.generation == basis.generation
         && fingerprint == basis.fingerprint

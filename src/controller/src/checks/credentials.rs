@@ -44,11 +44,15 @@ impl Cache {
             return Ok(values);
         }
         let secrets: Api<Secret> = Api::namespaced(client.clone(), &place.namespace);
-        let missing = || Error::NoSecret { name: place.name.clone(), namespace: place.namespace.clone() };
+        let missing =
+            || Error::NoSecret { name: place.name.clone(), namespace: place.namespace.clone() };
         let secret = secrets
             .get_opt(&place.name)
             .await
-            .map_err(|source| Error::ReadSecret { name: place.name.clone(), source: Arc::new(source) })?
+            .map_err(|source| Error::ReadSecret {
+                name: place.name.clone(),
+                source: Arc::new(source),
+            })?
             .ok_or_else(missing)?;
         let values = secret.data.unwrap_or_default();
         let values: Values =

@@ -9,7 +9,9 @@ pub enum Error {
     #[error("the credentials Secret {name} is not in namespace {namespace}; create it")]
     NoSecret { name: String, namespace: String },
 
-    #[error("the credentials Secret {secret} has no key {key}; add it, or name another in authConfig.keys")]
+    #[error(
+        "the credentials Secret {secret} has no key {key}; add it, or name another in authConfig.keys"
+    )]
     NoKey { secret: String, key: String },
 
     #[error("cannot read the credentials Secret {name}")]
@@ -31,12 +33,13 @@ pub enum Error {
     NoCommit { source: ger_core::names::Invalid },
 }
 
-
 impl Error {
     /// The condition's reason.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::NoSecret { .. } | Self::NoKey { .. } | Self::ReadSecret { .. } => "CredentialsMissing",
+            Self::NoSecret { .. } | Self::NoKey { .. } | Self::ReadSecret { .. } => {
+                "CredentialsMissing"
+            }
             Self::Uri { .. } => "InvalidURI",
             Self::Reference { .. } => "InvalidReference",
             Self::Paused { .. } => "RateLimited",

@@ -110,7 +110,10 @@ mod tests {
         let now = Instant::now();
         limits.pause("git.example.com", &Auth::None, Duration::from_secs(30), now);
 
-        assert_eq!(limits.paused("git.example.com", &Auth::None, now), Some(Duration::from_secs(30)));
+        assert_eq!(
+            limits.paused("git.example.com", &Auth::None, now),
+            Some(Duration::from_secs(30))
+        );
         assert_eq!(limits.paused("git.example.com", &other, now), None);
         let later = now + Duration::from_secs(30);
         assert_eq!(limits.paused("git.example.com", &Auth::None, later), None);

@@ -12,6 +12,11 @@ const DEFAULT: &str = "info,kube=warn,hyper=warn";
 /// Starts logging. A second call changes nothing.
 pub(super) fn start(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
+    // kube logs whole answers that it cannot read, and an answer may be a list of Secrets.
+    let filter = match "kube_client::client=off".parse() {
+        Ok(quiet) => filter.add_directive(quiet),
+        Err(_) => filter,
+    };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -199,6 +199,8 @@ pub struct JobView {
     /// What the ledger is to hear of it; never `Gone`, for a watch may lag.
     pub sighting: JobSighting,
     pub deleting: bool,
+    /// The uid of the Action that it was made for.
+    pub owner_uid: Option<String>,
     /// Nobody may start it any more.
     pub withdrawn: bool,
 }
@@ -232,9 +234,15 @@ impl JobView {
             started,
             sighting: finish(job).unwrap_or(unfinished),
             deleting: meta.deletion_timestamp.is_some(),
+            owner_uid: owner(meta),
             withdrawn: annotation(WITHDRAWN).is_some(),
         }
     }
+}
+
+fn owner(meta: &ObjectMeta) -> Option<String> {
+    let owners = meta.owner_references.as_deref().unwrap_or_default();
+    owners.iter().find(|it| it.controller == Some(true)).map(|it| it.uid.clone())
 }
 
 fn finish(job: &Job) -> Option<JobSighting> {

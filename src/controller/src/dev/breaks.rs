@@ -63,7 +63,9 @@ pub(super) fn broken(client: Client, law: Option<Law>) -> Client {
             match law {
                 Law::Record if is_ledger_write(&request) => forget(request).await,
                 Law::Dedupe if is_job_creation(&request) => {
-                    client.send(renamed(request, count.fetch_add(1, Ordering::Relaxed)).await?).await
+                    client
+                        .send(renamed(request, count.fetch_add(1, Ordering::Relaxed)).await?)
+                        .await
                 }
                 Law::Record | Law::Dedupe | Law::Takeover => client.send(request).await,
             }

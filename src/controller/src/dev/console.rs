@@ -1,5 +1,6 @@
 //! What can a person do with the running world? Lines typed into the terminal.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -27,27 +28,46 @@ pub(super) fn welcome(world: &World, folder: Option<&Path>) -> String {
     text.push_str("\n\nlook with kubectl:\n");
     for site in &world.sites {
         let path = site.kubeconfig.display();
-        text.push_str(&format!("  {:<7} kubectl --kubeconfig {path} get st,jobs,pods -A\n", site.name));
+        let name = site.name;
+        put(
+            &mut text,
+            format_args!("  {name:<7} kubectl --kubeconfig {path} get st,jobs,pods -A\n"),
+        );
     }
     if folder.is_none() {
         let url = world.git.url(samples::REPOSITORY);
         let namespace = samples::NAMESPACE;
         let (file, trigger) = (samples::FILE, samples::REPOSITORY);
         let edge = world.site("edge-1").kubeconfig.display();
-        text.push_str(&format!(
-            "\npush a change, and a Job runs in each cluster:\n  \
+        put(
+            &mut text,
+            format_args!(
+                "\npush a change, and a Job runs in each cluster:\n  \
              git clone {url} /tmp/sample && cd /tmp/sample\n  \
              echo again >> {file} && git commit -am again && git push\n\
              \nrun by hand, changed or not:\n  \
              kubectl --kubeconfig {edge} -n {namespace} annotate st {trigger} --overwrite \\\n    \
              git-events-runner.rs/run-at=\"$(date +%s)\" git-events-runner.rs/force=true\n"
-        ));
+            ),
+        );
     } else {
-        text.push_str(&format!("\nthe Git server for repositories of your own: {}\n", world.git.url("")));
+        let (url, folder) = (world.git.url(""), world.folder().join("repositories"));
+        put(
+            &mut text,
+            format_args!(
+                "\nrepositories of your own: git init --bare below {} and watch {url}NAME\n",
+                folder.display()
+            ),
+        );
     }
     text.push('\n');
     text.push_str(HELP);
     text
+}
+
+/// Adds to a text; a `String` takes everything.
+fn put(text: &mut String, more: std::fmt::Arguments<'_>) {
+    let _: std::fmt::Result = text.write_fmt(more);
 }
 
 /// Does what is typed, until `quit`, the end of the input's terminal, or Ctrl-C.
@@ -77,7 +97,7 @@ async fn command(world: &mut World, line: &str) -> String {
     match words.as_slice() {
         [] => String::new(),
         ["status"] => status(world),
-        ["start"] => match world.start_replica().await {
+        ["start"] => match world.start_replica() {
             Ok(name) => format!("{name} started\n"),
             Err(error) => format!("{error}\n"),
         },
@@ -121,11 +141,11 @@ async fn spoke(world: &World, verb: &str, name: &str) -> String {
 fn status(world: &World) -> String {
     let mut text = String::new();
     for (name, replica) in &world.replicas {
-        text.push_str(&format!("{name:<12} {:>3} shards\n", replica.shards()));
+        put(&mut text, format_args!("{name:<12} {:>3} shards\n", replica.shards()));
     }
     for site in &world.sites {
         let jobs = site.job_creations().len();
-        text.push_str(&format!("{:<12} {jobs:>3} Jobs created\n", site.name));
+        put(&mut text, format_args!("{:<12} {jobs:>3} Jobs created\n", site.name));
     }
     text
 }

@@ -11,10 +11,13 @@ use kube::api::ListParams;
 use tokio::time::Instant;
 
 use super::executor::Finished;
+use super::samples;
 use super::screen::say;
 use super::table::Table;
 use super::world::{CLUSTERS, World};
-use super::samples;
+
+/// What is waited for is looked at this often.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What came of a step: a word on what was seen, or what was not as it should be.
 type Outcome = Result<String, String>;
@@ -53,7 +56,8 @@ impl Exercise<'_> {
     async fn push(&mut self) -> Result<String, String> {
         let number = self.commits.len();
         let text = format!("message {number}\n");
-        let pushed = self.world.git.commit(samples::REPOSITORY, samples::FILE, &text, "change").await;
+        let pushed =
+            self.world.git.commit(samples::REPOSITORY, samples::FILE, &text, "change").await;
         let commit = pushed.map_err(|error| format!("cannot push: {error}"))?.to_string();
         self.commits.push(commit.clone());
         Ok(commit)
@@ -64,23 +68,36 @@ impl Exercise<'_> {
         let began = Instant::now();
         let end = began + limit;
         for cluster in clusters {
-            loop {
-                self.take_reports();
-                let jobs = self.jobs(cluster, commit).await?;
-                match jobs.as_slice() {
-                    [job] if self.reports.contains_key(&((*cluster).to_owned(), job.clone())) => {
-                        self.worker_saw(cluster, job, commit)?;
-                        break;
-                    }
-                    [] | [_] if Instant::now() < end => {}
-                    [] => return Err(format!("{cluster}: no Job for {} in {limit:?}", short(commit))),
-                    [job] => return Err(format!("{cluster}: Job {job} did not end in {limit:?}")),
-                    many => return Err(format!("{cluster}: {} Jobs for {}", many.len(), short(commit))),
-                }
-                tokio::time::sleep(Duration::from_millis(20)).await;
+            while !self.has_run_in(cluster, commit, end).await? {
+                tokio::time::sleep(LOOK).await;
             }
         }
-        Ok(format!("one Job in {} after {:.2} s", clusters.join(", "), began.elapsed().as_secs_f64()))
+        Ok(format!(
+            "one Job in {} after {:.2} s",
+            clusters.join(", "),
+            began.elapsed().as_secs_f64()
+        ))
+    }
+
+    /// Whether a cluster's one Job for a commit has ended well; a failure if it has not by `end`.
+    async fn has_run_in(
+        &mut self,
+        cluster: &str,
+        commit: &str,
+        end: Instant,
+    ) -> Result<bool, String> {
+        self.take_reports();
+        let is_late = Instant::now() >= end;
+        match self.jobs(cluster, commit).await?.as_slice() {
+            [job] if self.reports.contains_key(&(cluster.to_owned(), job.clone())) => {
+                self.worker_saw(cluster, job, commit)?;
+                Ok(true)
+            }
+            [] if is_late => Err(format!("{cluster}: no Job for {} in time", short(commit))),
+            [job] if is_late => Err(format!("{cluster}: Job {job} did not end in time")),
+            [] | [_] => Ok(false),
+            many => Err(format!("{cluster}: {} Jobs for {}", many.len(), short(commit))),
+        }
     }
 
     /// The Jobs that a cluster has for a commit, and a failure if more were ever created than there are
@@ -89,14 +106,19 @@ impl Exercise<'_> {
         let site = self.world.site(cluster);
         let created = site.job_creations().len();
         if created > self.commits.len() {
-            return Err(format!("{cluster}: {created} Jobs were created for {} commits", self.commits.len()));
+            return Err(format!(
+                "{cluster}: {created} Jobs were created for {} commits",
+                self.commits.len()
+            ));
         }
         let jobs: Api<Job> = Api::namespaced(site.admin(), samples::NAMESPACE);
         let listed = jobs.list(&ListParams::default()).await;
         let listed = listed.map_err(|error| format!("{cluster}: cannot list Jobs: {error}"))?;
         let is_for = |job: &Job| {
             let annotations = job.metadata.annotations.as_ref();
-            annotations.and_then(|it| it.get("git-events-runner.rs/commit")).is_some_and(|it| it == commit)
+            annotations
+                .and_then(|it| it.get("git-events-runner.rs/commit"))
+                .is_some_and(|it| it == commit)
         };
         Ok(listed.items.into_iter().filter(is_for).filter_map(|it| it.metadata.name).collect())
     }
@@ -114,7 +136,9 @@ impl Exercise<'_> {
         let content = if number == 0 { "hello".to_owned() } else { format!("message {number}") };
         for expected in [format!("cluster={cluster}"), content] {
             if !log.contains(&expected) {
-                return Err(format!("{cluster}: the worker did not print {expected:?} but {log:?}"));
+                return Err(format!(
+                    "{cluster}: the worker did not print {expected:?} but {log:?}"
+                ));
             }
         }
         let wanted = [
@@ -152,7 +176,9 @@ impl Exercise<'_> {
             let created = self.world.site(cluster).job_creations().len();
             if created != self.commits.len() {
                 let commits = self.commits.len();
-                return Err(format!("{cluster}: {created} Jobs were created for {commits} commits"));
+                return Err(format!(
+                    "{cluster}: {created} Jobs were created for {commits} commits"
+                ));
             }
         }
         Ok(format!("{} Jobs created in each cluster for as many commits", self.commits.len()))

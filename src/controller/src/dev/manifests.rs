@@ -47,7 +47,8 @@ pub(super) async fn create_namespace(client: &Client, name: &str) -> kube::Resul
 
 /// Applies one object, and its namespace before it.
 pub(super) async fn apply(client: &Client, object: &Value) -> anyhow::Result<String> {
-    let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text =
+        |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (kind, name) = (text("/kind"), text("/metadata/name"));
     if kind.is_empty() || name.is_empty() {
         bail!("a manifest needs `kind` and `metadata.name`");
@@ -81,18 +82,23 @@ pub(super) async fn apply_folder(world: &World, folder: &Path) -> anyhow::Result
     {
         let client = world.site(site).admin();
         for file in yaml_files(&folder)? {
-            let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let text = fs::read_to_string(&file)
+                .with_context(|| format!("cannot read {}", file.display()))?;
             let objects: Vec<Value> = serde_saphyr::from_multiple(&text)
                 .with_context(|| format!("{} is not YAML", file.display()))?;
             for object in objects.iter().filter(|it| !it.is_null()) {
-                let name = apply(&client, object).await.with_context(|| file.display().to_string())?;
+                let name =
+                    apply(&client, object).await.with_context(|| file.display().to_string())?;
                 super::say(&format!("applied {name} to {site}\n"));
                 applied += 1;
             }
         }
     }
     if applied == 0 {
-        bail!("no manifest found: put *.yaml files into {}, or into hub, edge-1, edge-2 in it", folder.display());
+        bail!(
+            "no manifest found: put *.yaml files into {}, or into hub, edge-1, edge-2 in it",
+            folder.display()
+        );
     }
     Ok(())
 }
@@ -105,7 +111,8 @@ fn yaml_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).with_context(cannot)? {
         let path = entry.with_context(cannot)?.path();
-        let is_yaml = path.extension().is_some_and(|it| it == "yaml" || it == "yml" || it == "json");
+        let is_yaml =
+            path.extension().is_some_and(|it| it == "yaml" || it == "yml" || it == "json");
         if is_yaml && path.is_file() {
             files.push(path);
         }

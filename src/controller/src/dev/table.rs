@@ -17,7 +17,12 @@ struct Row {
 
 impl Table {
     /// Adds a step, and gives its row as it is printed at once.
-    pub(super) fn add(&mut self, step: &str, took: Duration, outcome: Result<String, String>) -> String {
+    pub(super) fn add(
+        &mut self,
+        step: &str,
+        took: Duration,
+        outcome: Result<String, String>,
+    ) -> String {
         let row = Row { step: step.to_owned(), took, outcome };
         let line = row.line();
         self.rows.push(row);

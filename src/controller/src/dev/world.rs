@@ -17,10 +17,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use self::replicas::Running;
 use super::breaks::Law;
 use super::executor::{self, Finished};
 use super::git_server::GitServer;
-pub use self::replicas::Running;
 
 /// The controller's namespace on the hub.
 pub const NAMESPACE: &str = "git-events-runner";
@@ -103,6 +103,7 @@ pub struct World {
     started: u32,
     background: JoinSet<()>,
     stop: CancellationToken,
+    /// Removed with all that is in it when the world ends.
     folder: TempDir,
 }
 
@@ -132,12 +133,7 @@ impl World {
             };
             let client = Client::new(site.sandbox.client_router("executor"), "default");
             let executing = executor::run(name, client, settings, stop.clone());
-            background.spawn(async move {
-                if let Err(error) = executing.await {
-                    let error = anyhow::Error::new(error);
-                    tracing::error!(cluster = name, "the executor ended: {error:#}");
-                }
-            });
+            background.spawn(executing_in(name, executing));
             sites.push(site);
         }
         let replicas = BTreeMap::new();
@@ -145,7 +141,7 @@ impl World {
             Self { sites, git, replicas, finished, options, started: 0, background, stop, folder };
         world.prepare().await?;
         for _ in 0..options.replicas {
-            world.start_replica().await?;
+            world.start_replica()?;
         }
         Ok(world)
     }
@@ -153,18 +149,21 @@ impl World {
     /// CRDs everywhere, and the spokes registered on the hub.
     async fn prepare(&self) -> Result<(), Error> {
         for site in &self.sites {
-            super::manifests::install_crds(&site.admin())
-                .await
-                .map_err(|source| Error::Prepare { name: site.name.to_owned(), source: Box::new(source) })?;
+            let installed = super::manifests::install_crds(&site.admin()).await;
+            installed.map_err(|source| unprepared(site.name, source))?;
         }
         let hub = self.site("hub").admin();
-        super::manifests::create_namespace(&hub, NAMESPACE)
-            .await
-            .map_err(|source| Error::Prepare { name: "hub".to_owned(), source: Box::new(source) })?;
+        let created = super::manifests::create_namespace(&hub, NAMESPACE).await;
+        created.map_err(|source| unprepared("hub", source))?;
         for name in CLUSTERS.into_iter().skip(1) {
             self.register(name).await?;
         }
         Ok(())
+    }
+
+    /// Where repositories, clones, logs and kubeconfigs are, while it runs.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// The cluster of that name; the hub for a name that is none.
@@ -187,14 +186,14 @@ impl World {
         });
         let params = PatchParams::apply("dev").force();
         let written = self.secrets().patch(name, &params, &Patch::Apply(secret)).await;
-        written.map_err(|source| Error::Prepare { name: name.to_owned(), source: Box::new(source) })?;
+        written.map_err(|source| unprepared(name, source))?;
         Ok(())
     }
 
     /// Deletes the spoke's Secret on the hub.
     pub async fn unregister(&self, name: &str) -> Result<(), Error> {
         let deleted = self.secrets().delete(name, &DeleteParams::default()).await;
-        deleted.map_err(|source| Error::Prepare { name: name.to_owned(), source: Box::new(source) })?;
+        deleted.map_err(|source| unprepared(name, source))?;
         Ok(())
     }
 
@@ -224,6 +223,17 @@ impl World {
     }
 }
 
+async fn executing_in(name: &str, executing: impl Future<Output = Result<(), executor::Error>>) {
+    if let Err(error) = executing.await {
+        let error = anyhow::Error::new(error);
+        tracing::error!(cluster = name, "the executor ended: {error:#}");
+    }
+}
+
+fn unprepared(name: &str, source: kube::Error) -> Error {
+    Error::Prepare { name: name.to_owned(), source: Box::new(source) }
+}
+
 /// Waits until `is_so`, for `limit` at the most; says whether it came to be.
 pub async fn until(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + limit;
@@ -250,6 +260,7 @@ async fn site(name: &'static str, folder: &std::path::Path) -> Result<Site, Erro
 fn write_private(path: &std::path::Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())
 }

@@ -12,13 +12,14 @@ use ger_core::names::{ClusterName, TriggerKey};
 use ger_core::{job, ledger as core_ledger};
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::ListParams;
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::error::Error;
+use super::jobs::Patched;
 use super::trigger::Trigger;
 use super::{Fleet, jobs, ledger};
 use crate::clusters::{Cluster, JobView, State};
@@ -26,7 +27,7 @@ use crate::clusters::{Cluster, JobView, State};
 /// Waiting times are looked at this often, without anybody's signal.
 const LOOK: Duration = Duration::from_secs(1);
 /// A cluster that does not answer keeps only its own slot busy, and not for longer than this.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// A suspended Job that the ledger does not know is somebody's unfinished business for this long.
 const ORPHANED_AFTER: Duration = Duration::from_secs(10);
 
@@ -52,51 +53,87 @@ pub struct Panicked {
 
 /// Starts Jobs until `stop`, in every cluster whose slot is this replica's, each on its own.
 pub async fn run(fleet: Arc<Fleet>, stop: CancellationToken) -> Result<(), Panicked> {
-    let mut idle: BTreeMap<ClusterName, Slot> = BTreeMap::new();
-    let mut working: JoinSet<(ClusterName, Slot)> = JoinSet::new();
-    let mut busy: BTreeSet<ClusterName> = BTreeSet::new();
+    let mut desk =
+        Desk { fleet, idle: BTreeMap::new(), busy: BTreeMap::new(), working: JoinSet::new() };
     let mut look = tokio::time::interval(LOOK);
     loop {
+        let fleet = Arc::clone(&desk.fleet);
         tokio::select! {
             () = stop.cancelled() => break,
-            () = fleet.admission.notified() => {}
-            _ = look.tick() => {}
-            Some(ended) = working.join_next() => {
+            () = fleet.admission.notified() => desk.look_everywhere(),
+            _ = look.tick() => desk.look_everywhere(),
+            Some(ended) = desk.working.join_next() => {
                 let (name, slot) = ended.map_err(|source| Panicked { source })?;
-                busy.remove(&name);
-                idle.insert(name, slot);
-                continue;
+                desk.ended(name, slot);
             }
-        }
-        for cluster in fleet.clusters.all() {
-            let name = cluster.name().clone();
-            if busy.contains(&name) {
-                continue;
-            }
-            if !fleet.shards.owns_admission(&name) || !matches!(cluster.state(), State::Ready) {
-                idle.remove(&name);
-                continue;
-            }
-            let new = || Slot { is_new: true, ..Slot::default() };
-            let mut slot = idle.remove(&name).unwrap_or_else(new);
-            let fleet = Arc::clone(&fleet);
-            busy.insert(name.clone());
-            working.spawn(async move {
-                let look = Box::pin(slot.look(&fleet, &cluster));
-                match tokio::time::timeout(PATIENCE, look).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => {
-                        let error = anyhow::Error::new(error);
-                        tracing::warn!(cluster = %name, "{error:#}");
-                    }
-                    Err(_) => tracing::warn!(cluster = %name, "admission took too long; it starts again"),
-                }
-                (name, slot)
-            });
         }
     }
-    working.shutdown().await;
+    desk.working.shutdown().await;
     Ok(())
+}
+
+/// The slots of all clusters, and who is being looked at.
+struct Desk {
+    fleet: Arc<Fleet>,
+    idle: BTreeMap<ClusterName, Slot>,
+    busy: BTreeMap<ClusterName, Meanwhile>,
+    working: JoinSet<(ClusterName, Slot)>,
+}
+
+/// What happened while a cluster was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meanwhile {
+    Nothing,
+    /// Somebody rang: what was looked at may be old.
+    Rung,
+}
+
+impl Desk {
+    fn look_everywhere(&mut self) {
+        for cluster in self.fleet.clusters.all() {
+            self.look_at(cluster);
+        }
+    }
+
+    fn look_at(&mut self, cluster: Cluster) {
+        let name = cluster.name().clone();
+        if let Some(meanwhile) = self.busy.get_mut(&name) {
+            *meanwhile = Meanwhile::Rung;
+            return;
+        }
+        if !self.fleet.shards.owns_admission(&name) || !matches!(cluster.state(), State::Ready) {
+            self.idle.remove(&name);
+            return;
+        }
+        let new = || Slot { is_new: true, ..Slot::default() };
+        let slot = self.idle.remove(&name).unwrap_or_else(new);
+        self.busy.insert(name, Meanwhile::Nothing);
+        self.working.spawn(look_once(Arc::clone(&self.fleet), cluster, slot));
+    }
+
+    fn ended(&mut self, name: ClusterName, slot: Slot) {
+        let meanwhile = self.busy.remove(&name);
+        let cluster = self.fleet.clusters.cluster(&name);
+        self.idle.insert(name, slot);
+        if let (Some(Meanwhile::Rung), Some(cluster)) = (meanwhile, cluster) {
+            self.look_at(cluster);
+        }
+    }
+}
+
+/// One look at a cluster, within its time.
+async fn look_once(fleet: Arc<Fleet>, cluster: Cluster, mut slot: Slot) -> (ClusterName, Slot) {
+    let name = cluster.name().clone();
+    let look = Box::pin(slot.look(&fleet, &cluster));
+    match tokio::time::timeout(PATIENCE, look).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            let error = anyhow::Error::new(error);
+            tracing::warn!(cluster = %name, "{error:#}");
+        }
+        Err(_) => tracing::warn!(cluster = %name, "admission took too long; it starts again"),
+    }
+    (name, slot)
 }
 
 impl Slot {
@@ -108,57 +145,79 @@ impl Slot {
         let running = views.iter().filter(|it| is_running(it)).count();
         self.own_starts.retain(|uid| views.iter().any(|it| it.uid == *uid && it.suspended));
 
-        let is_waiting = |it: &&JobView| {
+        let is_waiting = |it: &&Arc<JobView>| {
             it.sighting == JobSighting::Suspended && it.started.is_none() && !it.deleting
         };
-        let waiting: Vec<&JobView> = views.iter().filter(is_waiting).collect();
+        let waiting: Vec<&Arc<JobView>> = views.iter().filter(is_waiting).collect();
         self.waits.on_seen(waiting.iter().map(|it| it.uid.as_str()), limit, mono());
         self.unknown.retain(|uid, _| waiting.iter().any(|it| it.uid == *uid));
-        self.gauge(fleet, cluster, running, waiting.len());
+        gauge(fleet, cluster, running, waiting.len());
 
         let mut queue = Vec::new();
+        let mut result = Ok(());
         for view in waiting {
             match self.judge(fleet, cluster, view) {
                 Ok(waiting) => queue.push(waiting),
                 Err(Orphan::Keep) => {}
-                Err(Orphan::DeleteAfterLiveRead) => self.remove_orphan(cluster, view).await?,
+                // One that cannot be removed holds up none of the others.
+                Err(Orphan::DeleteAfterLiveRead) => {
+                    result = result.and(self.remove_orphan(cluster, view).await);
+                }
             }
         }
         let slots = Slots { running, own_starts: &self.own_starts, limit };
-        let decisions = admission::next(&queue, slots, self.served_last.as_ref());
-        for decision in decisions {
+        for decision in admission::next(&queue, slots, self.served_last.as_ref()) {
             // The Lease may be lost between two writes.
             if !fleet.shards.owns_admission(cluster.name()) {
-                return Ok(());
+                break;
             }
-            match decision {
-                Decision::Start { trigger, run_id, job, job_uid } => {
-                    self.start(cluster, &views, &trigger, &run_id, (&job, &job_uid)).await?;
-                }
-                Decision::Expire { trigger, run_id, job: _, job_uid } => {
-                    self.expire(fleet, cluster, &views, &trigger, (&run_id, &job_uid)).await?;
-                }
-            }
+            result = result.and(self.carry_out((fleet, cluster), &views, decision).await);
         }
-        Ok(())
+        result
+    }
+
+    async fn carry_out(
+        &mut self,
+        (fleet, cluster): (&Fleet, &Cluster),
+        views: &[Arc<JobView>],
+        decision: Decision,
+    ) -> Result<(), Error> {
+        let find = |uid: &str| views.iter().find(|it| it.uid == uid);
+        match decision {
+            Decision::Start { trigger, run_id, job: _, job_uid } => match find(&job_uid) {
+                Some(view) => self.start(cluster, view, &trigger, &run_id).await,
+                None => Ok(()),
+            },
+            Decision::Expire { trigger, run_id, job: _, job_uid } => match find(&job_uid) {
+                Some(view) => expire((fleet, cluster), view, &trigger, &run_id).await,
+                None => Ok(()),
+            },
+        }
     }
 
     /// The Jobs as the watch has them; on gaining the slot as a consistent list has them, for the watch
     /// may not show yet what the last owner started.
-    async fn views(&mut self, cluster: &Cluster) -> Result<Vec<JobView>, Error> {
+    async fn views(&mut self, cluster: &Cluster) -> Result<Vec<Arc<JobView>>, Error> {
         if !self.is_new {
-            return Ok(cluster.stores().jobs.list().iter().map(|it| it.as_ref().clone()).collect());
+            return Ok(cluster.stores().jobs.list());
         }
         let all: Api<Job> = Api::all(cluster.client().clone());
         let listed = all.list(&ListParams::default().labels(job::RUN_ID)).await;
-        let listed =
-            listed.map_err(|source| Error::ReadJob { job: "list".to_owned(), source: Box::new(source) })?;
+        let listed = listed.map_err(|source| Error::ReadJob {
+            job: "list".to_owned(),
+            source: Box::new(source),
+        })?;
         self.is_new = false;
-        Ok(listed.items.iter().map(JobView::of).collect())
+        Ok(listed.items.iter().map(JobView::of).map(Arc::new).collect())
     }
 
     /// What the ledger, as last seen, says of a waiting Job.
-    fn judge(&mut self, fleet: &Fleet, cluster: &Cluster, view: &JobView) -> Result<Waiting, Orphan> {
+    fn judge(
+        &mut self,
+        fleet: &Fleet,
+        cluster: &Cluster,
+        view: &JobView,
+    ) -> Result<Waiting, Orphan> {
         let trigger = trigger_of(cluster, view);
         let status = trigger.as_ref().map(|it| (it.uid.as_str(), &it.status));
         let trigger_uid = view.trigger_uid.as_deref().unwrap_or_default();
@@ -188,60 +247,23 @@ impl Slot {
     async fn start(
         &mut self,
         cluster: &Cluster,
-        views: &[JobView],
+        view: &JobView,
         trigger: &TriggerKey,
         run_id: &str,
-        (name, uid): (&str, &str),
     ) -> Result<(), Error> {
-        let Some(view) = views.iter().find(|it| it.uid == uid) else { return Ok(()) };
         // The store may be behind the ledger: what it no longer holds must not start.
         let live = ledger::read(cluster.client(), trigger).await?;
-        let holds = |it: &Trigger| core_ledger::holds_queued(&it.status, run_id, uid);
+        let holds = |it: &Trigger| core_ledger::holds_queued(&it.status, run_id, &view.uid);
         if !live.as_ref().is_some_and(holds) {
             return Ok(());
         }
-        if patch(cluster, view, &json!({ "spec": { "suspend": false } })).await? == Patched::Yes {
-            self.own_starts.insert(uid.to_owned());
+        let unsuspend = json!({ "spec": { "suspend": false } });
+        if jobs::patch(cluster, view, unsuspend).await? == Patched::Yes {
+            self.own_starts.insert(view.uid.clone());
             self.served_last = Some(trigger.clone());
-            tracing::info!(%trigger, run = run_id, job = name, "job started");
+            tracing::info!(%trigger, run = run_id, job = view.name, "job started");
         }
         Ok(())
-    }
-
-    /// Ends a run that waited too long: withdrawn first, so that nobody can start it any more; then
-    /// recorded; then deleted. A crash between any two is taken up by the next look.
-    async fn expire(
-        &mut self,
-        fleet: &Fleet,
-        cluster: &Cluster,
-        views: &[JobView],
-        trigger: &TriggerKey,
-        (run_id, uid): (&str, &str),
-    ) -> Result<(), Error> {
-        let Some(view) = views.iter().find(|it| it.uid == uid) else { return Ok(()) };
-        if !view.withdrawn {
-            let mark = json!({ "metadata": { "annotations": { job::WITHDRAWN: "true" } } });
-            if patch(cluster, view, &mark).await? == Patched::No {
-                return Ok(());
-            }
-        }
-        let now = fleet.clock.now();
-        let message = "the Job waited too long for a free slot; its source is checked again";
-        let written = ledger::transit(cluster.client(), trigger, &fleet.metrics, |live| {
-            core_ledger::expired(&live.status, run_id, Some(uid), message, now)
-        })
-        .await?;
-        if written.outcome == ledger::Moved::Yes {
-            tracing::warn!(%trigger, run = run_id, job = view.name, "expired: it waited too long");
-        }
-        let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), &view.namespace);
-        let read = jobs.get_opt(&view.name).await;
-        let live =
-            read.map_err(|source| Error::ReadJob { job: view.name.clone(), source: Box::new(source) })?;
-        match live.as_ref().map(JobView::of).filter(|it| it.uid == uid && it.withdrawn) {
-            Some(live) => jobs::delete(&jobs, &live).await,
-            None => Ok(()),
-        }
     }
 
     /// Deletes a Job that no ledger knows, once its trigger, read live, does not know it either.
@@ -265,21 +287,55 @@ impl Slot {
         let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), &view.namespace);
         jobs::delete(&jobs, view).await
     }
+}
 
-    fn gauge(&self, fleet: &Fleet, cluster: &Cluster, running: usize, waiting: usize) {
-        let count = |it: usize| i64::try_from(it).unwrap_or(i64::MAX);
-        let name = [cluster.name().as_str()];
-        fleet.metrics.jobs_queue_limit.with_label_values(&name).set(i64::from(fleet.max_running_jobs));
-        fleet.metrics.jobs_queue_running.with_label_values(&name).set(count(running));
-        fleet.metrics.jobs_queue_waiting.with_label_values(&name).set(count(waiting));
+/// Ends a run that waited too long: withdrawn first, so that nobody can start it any more; then
+/// recorded; then deleted. A crash between any two is taken up by the next look.
+async fn expire(
+    (fleet, cluster): (&Fleet, &Cluster),
+    view: &JobView,
+    trigger: &TriggerKey,
+    run_id: &str,
+) -> Result<(), Error> {
+    if jobs::withdraw(cluster, view).await? == Patched::No {
+        return Ok(());
     }
+    let now = fleet.clock.now();
+    let message = "the Job waited too long for a free slot; its source is checked again";
+    let written = ledger::transit(cluster.client(), trigger, &fleet.metrics, |live| {
+        core_ledger::expired(&live.status, run_id, Some(&view.uid), message, now)
+    })
+    .await?;
+    if written.outcome == ledger::Moved::Yes {
+        tracing::warn!(%trigger, run = run_id, job = view.name, "expired: it waited too long");
+    }
+    let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), &view.namespace);
+    let read = jobs.get_opt(&view.name).await;
+    let live =
+        read.map_err(|source| Error::ReadJob { job: view.name.clone(), source: Box::new(source) })?;
+    match live.as_ref().map(JobView::of).filter(|it| it.uid == view.uid && it.withdrawn) {
+        Some(live) => jobs::delete(&jobs, &live).await,
+        None => Ok(()),
+    }
+}
+
+fn gauge(fleet: &Fleet, cluster: &Cluster, running: usize, waiting: usize) {
+    let count = |it: usize| i64::try_from(it).unwrap_or(i64::MAX);
+    let name = [cluster.name().as_str()];
+    fleet.metrics.jobs_queue_limit.with_label_values(&name).set(i64::from(fleet.max_running_jobs));
+    fleet.metrics.jobs_queue_running.with_label_values(&name).set(count(running));
+    fleet.metrics.jobs_queue_waiting.with_label_values(&name).set(count(waiting));
 }
 
 /// The trigger of a Job, as the store has it, if it is the same one.
 fn trigger_of(cluster: &Cluster, view: &JobView) -> Option<Trigger> {
     let (kind, name) = view.trigger.clone()?;
-    let key =
-        TriggerKey { cluster: cluster.name().clone(), kind, namespace: view.namespace.clone(), name };
+    let key = TriggerKey {
+        cluster: cluster.name().clone(),
+        kind,
+        namespace: view.namespace.clone(),
+        name,
+    };
     Trigger::of_store(&key, cluster.stores())
 }
 
@@ -300,27 +356,6 @@ fn waiting_timeout(fleet: &Fleet, cluster: &Cluster, trigger: &Trigger) -> Durat
             .and_then(|it| Some(job::Action::of_cluster(&it).ok()?.waiting_timeout(&fleet.jobs))),
     }
     .unwrap_or(configured)
-}
-
-/// Whether a Job was changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patched {
-    Yes,
-    /// It is another one by now, or gone.
-    No,
-}
-
-/// Changes a Job exactly as it was seen: uid and resourceVersion are preconditions.
-async fn patch(cluster: &Cluster, view: &JobView, change: &serde_json::Value) -> Result<Patched, Error> {
-    let mut change = change.clone();
-    change["metadata"]["uid"] = json!(view.uid);
-    change["metadata"]["resourceVersion"] = json!(view.resource_version);
-    let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), &view.namespace);
-    match jobs.patch(&view.name, &PatchParams::default(), &Patch::Merge(change)).await {
-        Ok(_) => Ok(Patched::Yes),
-        Err(kube::Error::Api(answer)) if answer.is_conflict() || answer.is_not_found() => Ok(Patched::No),
-        Err(source) => Err(Error::ChangeJob { job: view.name.clone(), source: Box::new(source) }),
-    }
 }
 
 /// The monotonic time as core wants it: since a moment that never changes in this process.

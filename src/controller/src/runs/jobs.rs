@@ -13,9 +13,10 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::api::{DeleteParams, PostParams, Preconditions, PropagationPolicy};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
 use kube::core::Status;
 use kube::{Api, Client};
+use serde_json::{Value, json};
 
 use super::error::Error;
 use super::{Fleet, sources};
@@ -65,20 +66,20 @@ pub(crate) async fn make(
     let job = match jobs.create(&PostParams::default(), &built.job).await {
         Ok(job) => job,
         Err(kube::Error::Api(answer)) if answer.is_already_exists() => {
-            fleet.metrics.job_create_duplicates_total.with_label_values(&[plan.key.cluster.as_str()]).inc();
+            fleet
+                .metrics
+                .job_create_duplicates_total
+                .with_label_values(&[plan.key.cluster.as_str()])
+                .inc();
             match adopt(&jobs, &name, plan, run).await? {
                 Ok(job) => job,
                 Err(made) => return Ok(made),
             }
         }
-        Err(kube::Error::Api(answer)) => match refusal(&answer) {
-            Some(made) => return Ok(made),
-            None => {
-                let source = Box::new(kube::Error::Api(answer));
-                return Err(Error::CreateJob { job: name, source });
-            }
-        },
-        Err(source) => return Err(Error::CreateJob { job: name, source: Box::new(source) }),
+        Err(source) => {
+            let made = if let kube::Error::Api(answer) = &source { refusal(answer) } else { None };
+            return made.ok_or_else(|| Error::CreateJob { job: name, source: Box::new(source) });
+        }
     };
     // What the API says counts, not what was asked for.
     let name = job.metadata.name.unwrap_or(name);
@@ -122,7 +123,8 @@ fn build(
         }
     };
     let kind = job::action_kind(plan.action.kind);
-    let missing = || Made::blocked("ActionMissing", format!("{kind} {name} is not there; create it"));
+    let missing =
+        || Made::blocked("ActionMissing", format!("{kind} {name} is not there; create it"));
     let action = action.ok_or_else(missing)??;
 
     let (source, reference, commit) = match &action.source_override {
@@ -130,7 +132,9 @@ fn build(
             let unusable = |it: sources::Unusable| Made::blocked(it.reason, it.message);
             (found.source.map_err(unusable)?, &plan.reference, run.commit.as_deref())
         }
-        Some(other) => (overriding(cluster, plan, other.kind, &other.name)?, &other.reference, None),
+        Some(other) => {
+            (overriding(cluster, plan, other.kind, &other.name)?, &other.reference, None)
+        }
     };
     let cloner_env = cloner_env(&source, reference, commit)?;
     let built = job::build(&JobInput {
@@ -146,10 +150,16 @@ fn build(
 }
 
 /// The source that an Action names in place of the run's.
-fn overriding(cluster: &Cluster, plan: &Plan, kind: SourceKind, name: &str) -> Result<Source, Made> {
+fn overriding(
+    cluster: &Cluster,
+    plan: &Plan,
+    kind: SourceKind,
+    name: &str,
+) -> Result<Source, Made> {
     let spec = sources::spec(cluster.stores(), &plan.key.namespace, kind, name);
     let missing = || {
-        let message = format!("the source {name} of the action's sourceOverride is not there; create it");
+        let message =
+            format!("the source {name} of the action's sourceOverride is not there; create it");
         Made::blocked("SourceMissing", message)
     };
     let (spec, _) = spec.ok_or_else(missing)?;
@@ -187,9 +197,15 @@ fn auth_kind(auth: &SourceAuth) -> contract::AuthKind {
 }
 
 /// The Job that already has the run's name, if it is the run's.
-async fn adopt(jobs: &Api<Job>, name: &str, plan: &Plan, run: &Run) -> Result<Result<Job, Made>, Error> {
+async fn adopt(
+    jobs: &Api<Job>,
+    name: &str,
+    plan: &Plan,
+    run: &Run,
+) -> Result<Result<Job, Made>, Error> {
     let read = jobs.get_opt(name).await;
-    let found = read.map_err(|source| Error::ReadJob { job: name.to_owned(), source: Box::new(source) })?;
+    let found =
+        read.map_err(|source| Error::ReadJob { job: name.to_owned(), source: Box::new(source) })?;
     let Some(job) = found else {
         return Ok(Err(Made::blocked("JobLeaving", format!("Job {name} is being replaced"))));
     };
@@ -204,7 +220,10 @@ async fn adopt(jobs: &Api<Job>, name: &str, plan: &Plan, run: &Run) -> Result<Re
         if !view.deleting {
             delete(jobs, &view).await?;
         }
-        return Ok(Err(Made::blocked("JobLeaving", format!("an earlier Job {name} is being removed"))));
+        return Ok(Err(Made::blocked(
+            "JobLeaving",
+            format!("an earlier Job {name} is being removed"),
+        )));
     }
     Ok(Ok(job))
 }
@@ -232,18 +251,21 @@ async fn copy_credentials(
     copy: &SecretCopy,
     job_uid: &str,
 ) -> Result<Option<Made>, Error> {
-    let cannot = |source| Error::CopyCredentials { job: copy.name.clone(), source: Box::new(source) };
+    let cannot =
+        |source| Error::CopyCredentials { job: copy.name.clone(), source: Box::new(source) };
     let from: Api<Secret> = Api::namespaced(client.clone(), &copy.from_namespace);
     let Some(secret) = from.get_opt(&copy.from_name).await.map_err(cannot)? else {
         let (name, namespace) = (&copy.from_name, &copy.from_namespace);
-        let message = format!("the credentials Secret {name} is not in namespace {namespace}; create it");
+        let message =
+            format!("the credentials Secret {name} is not in namespace {namespace}; create it");
         return Ok(Some(Made::blocked("CredentialsMissing", message)));
     };
     let values = secret.data.unwrap_or_default();
     let mut data: BTreeMap<String, ByteString> = BTreeMap::new();
     for key in &copy.keys {
         let Some(value) = values.get(&key.key) else {
-            let message = format!("the credentials Secret {} has no key {}", copy.from_name, key.key);
+            let message =
+                format!("the credentials Secret {} has no key {}", copy.from_name, key.key);
             return Ok(Some(Made::blocked("CredentialsMissing", message)));
         };
         data.insert(key.file.to_owned(), value.clone());
@@ -278,15 +300,22 @@ async fn copy_credentials(
 }
 
 /// What is seen of a run's Job: by the watch, or live where the watch shows none.
-pub(crate) async fn observe(cluster: &Cluster, namespace: &str, run: &Run) -> Result<JobSighting, Error> {
-    let (Some(name), Some(uid)) = (&run.job, &run.job_uid) else { return Ok(JobSighting::Suspended) };
+pub(crate) async fn observe(
+    cluster: &Cluster,
+    namespace: &str,
+    run: &Run,
+) -> Result<JobSighting, Error> {
+    let (Some(name), Some(uid)) = (&run.job, &run.job_uid) else {
+        return Ok(JobSighting::Suspended);
+    };
     let seen = cluster.stores().jobs.find(Some(namespace), name);
     if let Some(view) = seen.filter(|it| it.uid == *uid) {
         return Ok(view.sighting.clone());
     }
     let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), namespace);
     let read = jobs.get_opt(name).await;
-    let live = read.map_err(|source| Error::ReadJob { job: name.clone(), source: Box::new(source) })?;
+    let live =
+        read.map_err(|source| Error::ReadJob { job: name.clone(), source: Box::new(source) })?;
     let view = live.as_ref().map(JobView::of).filter(|it| it.uid == *uid);
     Ok(view.map_or(JobSighting::Gone, |it| it.sighting))
 }
@@ -305,5 +334,51 @@ pub(crate) async fn delete(jobs: &Api<Job>, view: &JobView) -> Result<(), Error>
         Ok(_) => Ok(()),
         Err(kube::Error::Api(answer)) if answer.is_not_found() || answer.is_conflict() => Ok(()),
         Err(source) => Err(Error::DeleteJob { job: view.name.clone(), source: Box::new(source) }),
+    }
+}
+
+/// Whether a Job was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patched {
+    Yes,
+    /// It is another one by now, or gone.
+    No,
+}
+
+/// Changes a Job exactly as it was seen: uid and resourceVersion are preconditions.
+pub(crate) async fn patch(
+    cluster: &Cluster,
+    view: &JobView,
+    mut change: Value,
+) -> Result<Patched, Error> {
+    change["metadata"]["uid"] = json!(view.uid);
+    change["metadata"]["resourceVersion"] = json!(view.resource_version);
+    let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), &view.namespace);
+    match jobs.patch(&view.name, &PatchParams::default(), &Patch::Merge(change)).await {
+        Ok(_) => Ok(Patched::Yes),
+        Err(kube::Error::Api(answer)) if answer.is_conflict() || answer.is_not_found() => {
+            Ok(Patched::No)
+        }
+        Err(source) => Err(Error::ChangeJob { job: view.name.clone(), source: Box::new(source) }),
+    }
+}
+
+/// Marks a suspended Job so that nobody starts it any more: who read it before has an old version.
+pub(crate) async fn withdraw(cluster: &Cluster, view: &JobView) -> Result<Patched, Error> {
+    if view.withdrawn {
+        return Ok(Patched::Yes);
+    }
+    let mark = json!({ "metadata": { "annotations": { job::WITHDRAWN: "true" } } });
+    patch(cluster, view, mark).await
+}
+
+/// The uid of the trigger's Action as it is now, if there is one.
+pub(crate) fn action_uid(cluster: &Cluster, plan: &Plan) -> Option<String> {
+    let (stores, name) = (cluster.stores(), &plan.action.name);
+    match plan.action.kind {
+        ActionKind::Action => {
+            stores.actions.find(Some(&plan.key.namespace), name)?.metadata.uid.clone()
+        }
+        ActionKind::ClusterAction => stores.cluster_actions.find(None, name)?.metadata.uid.clone(),
     }
 }

@@ -54,7 +54,9 @@ pub(crate) async fn swap<T>(
     decide: impl FnMut(&Trigger) -> Step<T>,
 ) -> Result<Swapped<T>, Error> {
     match key.kind {
-        TriggerKind::Schedule => swap_kind::<ScheduleTrigger, T>(client, key, metrics, decide).await,
+        TriggerKind::Schedule => {
+            swap_kind::<ScheduleTrigger, T>(client, key, metrics, decide).await
+        }
         TriggerKind::Webhook => swap_kind::<WebhookTrigger, T>(client, key, metrics, decide).await,
     }
 }
@@ -85,7 +87,8 @@ pub(crate) async fn read(client: &Client, key: &TriggerKey) -> Result<Option<Tri
 async fn read_kind<K: Kind>(client: &Client, key: &TriggerKey) -> Result<Option<Trigger>, Error> {
     let api: Api<K> = Api::namespaced(client.clone(), &key.namespace);
     let read = api.get_opt(&key.name).await;
-    let object = read.map_err(|source| Error::Read { key: key.clone(), source: Box::new(source) })?;
+    let object =
+        read.map_err(|source| Error::Read { key: key.clone(), source: Box::new(source) })?;
     Ok(object.map(|it| Trigger::of(key, &it)))
 }
 
@@ -98,7 +101,8 @@ async fn swap_kind<K: Kind, T>(
     let api: Api<K> = Api::namespaced(client.clone(), &key.namespace);
     for attempt in 1..=ATTEMPTS {
         let read = api.get_opt(&key.name).await;
-        let object = read.map_err(|source| Error::Read { key: key.clone(), source: Box::new(source) })?;
+        let object =
+            read.map_err(|source| Error::Read { key: key.clone(), source: Box::new(source) })?;
         let Some(mut object) = object else { return Err(Error::Gone { key: key.clone() }) };
         let trigger = Trigger::of(key, &object);
         let (status, outcome) = match decide(&trigger) {
@@ -107,7 +111,8 @@ async fn swap_kind<K: Kind, T>(
         };
         object.meta_mut().managed_fields = None;
         *object.status_slot() = Some(status.clone());
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let params =
+            PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         match api.replace_status(&key.name, &params, &object).await {
             Ok(written) => {
                 let trigger = Trigger::of(key, &written);

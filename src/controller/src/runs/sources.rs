@@ -29,7 +29,9 @@ pub(crate) fn find(stores: &Stores, key: &TriggerKey, plan: &Plan, name: &str) -
     let Some((spec, version)) = spec(stores, &key.namespace, plan.source_kind, name) else {
         let kind = source_kind(plan.source_kind);
         let message = match plan.source_kind {
-            SourceKind::GitRepo => format!("{kind} {name} is not in namespace {}; create it", key.namespace),
+            SourceKind::GitRepo => {
+                format!("{kind} {name} is not in namespace {}; create it", key.namespace)
+            }
             SourceKind::ClusterGitRepo => format!("{kind} {name} is not in the cluster; create it"),
         };
         return Found {

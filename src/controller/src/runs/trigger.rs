@@ -63,7 +63,7 @@ impl Kind for WebhookTrigger {
 
 /// A trigger as it was read, from a store or live.
 #[derive(Clone, Debug)]
-pub struct Trigger {
+pub(crate) struct Trigger {
     pub key: TriggerKey,
     pub uid: String,
     pub generation: i64,
@@ -77,7 +77,7 @@ pub struct Trigger {
 
 impl Trigger {
     /// The trigger as its cluster's store has it.
-    pub fn of_store(key: &TriggerKey, stores: &Stores) -> Option<Self> {
+    pub(crate) fn of_store(key: &TriggerKey, stores: &Stores) -> Option<Self> {
         let namespace = Some(key.namespace.as_str());
         match key.kind {
             TriggerKind::Schedule => {
@@ -105,17 +105,19 @@ impl Trigger {
             status: object.status().cloned().unwrap_or_default(),
             plan,
             is_leaving: meta.deletion_timestamp.is_some(),
-            is_held_by_the_original: finalizers.into_iter().any(|it| it == FINALIZER_OF_THE_ORIGINAL),
+            is_held_by_the_original: finalizers
+                .into_iter()
+                .any(|it| it == FINALIZER_OF_THE_ORIGINAL),
         }
     }
 
     /// What a decision needs of it.
-    pub fn live(&self) -> Live<'_> {
+    pub(crate) fn live(&self) -> Live<'_> {
         Live { uid: &self.uid, generation: self.generation, status: &self.status }
     }
 
     /// For an Event about it.
-    pub fn reference(&self) -> ObjectReference {
+    pub(crate) fn reference(&self) -> ObjectReference {
         ObjectReference {
             api_version: Some(format!("{}/{}", ger_api::GROUP, ger_api::VERSION)),
             kind: Some(self.key.kind.as_str().to_owned()),

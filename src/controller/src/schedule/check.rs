@@ -28,6 +28,13 @@ struct Question {
     firing: Firing,
 }
 
+/// Why a turn looks at its sources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    Tick,
+    Between,
+}
+
 /// What was written because of an answer.
 enum Told {
     Verdict(Verdict),
@@ -41,13 +48,24 @@ impl Turn<'_> {
         let now = self.fleet.clock.now();
         self.plan_next(plan, now);
         let is_tick = !plan.suspend && self.memory.next_check.is_some_and(|it| it <= now);
-        let questions = self.questions(plan, is_tick);
+        let occasion = if is_tick { Occasion::Tick } else { Occasion::Between };
+        let questions = self.questions(plan, occasion);
         if questions.is_empty() {
             return Ok(());
         }
-        let labels = [self.key.cluster.as_str(), &self.key.namespace, self.key.kind.as_str(), &self.key.name];
+        let labels = [
+            self.key.cluster.as_str(),
+            &self.key.namespace,
+            self.key.kind.as_str(),
+            &self.key.name,
+        ];
         self.fleet.metrics.trigger_check_count.with_label_values(&labels).inc();
-        let timer = self.fleet.metrics.trigger_check_duration_seconds.with_label_values(&labels).start_timer();
+        let timer = self
+            .fleet
+            .metrics
+            .trigger_check_duration_seconds
+            .with_label_values(&labels)
+            .start_timer();
         if is_tick {
             self.fleet.metrics.schedule_lag_seconds.observe(self.due_at.elapsed().as_secs_f64());
         }
@@ -73,7 +91,8 @@ impl Turn<'_> {
         self.memory.schedule.clone_from(&plan.schedule);
     }
 
-    fn questions(&mut self, plan: &Plan, is_tick: bool) -> Vec<Question> {
+    /// What is to be asked now: everything at a tick, between ticks what is retried or requested.
+    fn questions(&mut self, plan: &Plan, occasion: Occasion) -> Vec<Question> {
         self.memory.sources.retain(|name, _| plan.sources.contains(name));
         if plan.suspend {
             return Vec::new();
@@ -94,9 +113,7 @@ impl Turn<'_> {
             let nominal = || plan.schedule.as_ref().map_or_else(String::new, |it| it.nominal(last));
             let firing = if let Some((_, nominal)) = confirm {
                 Firing::Confirm { nominal }
-            } else if is_tick {
-                Firing::Tick { nominal: nominal() }
-            } else if is_over(memory.retry_at) || is_mended {
+            } else if occasion == Occasion::Tick || is_over(memory.retry_at) || is_mended {
                 Firing::Tick { nominal: nominal() }
             } else if requested.contains(name.as_str()) && memory.retry_at.is_none() {
                 Firing::Requested
@@ -119,7 +136,7 @@ impl Turn<'_> {
                 (question, answer)
             }
         };
-        let mut asking: FuturesUnordered<_> = questions.into_iter().map(|it| ask(it)).collect();
+        let mut asking: FuturesUnordered<_> = questions.into_iter().map(&ask).collect();
         let mut repeats = 0;
         let mut failed = None;
         while let Some((question, answer)) = asking.next().await {
@@ -129,7 +146,8 @@ impl Turn<'_> {
                     asking.push(ask(again));
                 }
                 Ok(Some(again)) => {
-                    let memory = self.memory.sources.entry(again.basis.source().to_owned()).or_default();
+                    let memory =
+                        self.memory.sources.entry(again.basis.source().to_owned()).or_default();
                     memory.retry_at = Some(Instant::now() + backoff(1));
                 }
                 Ok(None) => {}
@@ -221,7 +239,8 @@ impl Turn<'_> {
         match answer {
             Ok(commit) => {
                 let record = self.trigger.status.checked_sources.get(name);
-                let is_same = record.and_then(|it| it.commit_hash.as_deref()) == Some(commit.as_str());
+                let is_same =
+                    record.and_then(|it| it.commit_hash.as_deref()) == Some(commit.as_str());
                 let result = if is_same { "unchanged" } else { "changed" };
                 self.fleet.metrics.check_results_total.with_label_values(&[cluster, result]).inc();
                 memory.failures = 0;

@@ -11,9 +11,10 @@ use tokio::time::Instant;
 
 use super::fire::Turn;
 use super::memory::{Pending, backoff};
-use crate::runs::ledger::Moved;
-use crate::runs::{Error, jobs};
 use crate::clusters::JobView;
+use crate::runs::jobs::Patched;
+use crate::runs::ledger::Moved;
+use crate::runs::{Error, jobs, sources};
 
 impl Turn<'_> {
     /// Takes every unfinished run one step on, or as far as it goes without waiting.
@@ -26,6 +27,7 @@ impl Turn<'_> {
                 // While suspended nothing starts; what is recorded waits.
                 RunPhase::Pending if plan.suspend => {}
                 RunPhase::Pending => self.make(plan, run).await?,
+                RunPhase::Queued if self.take_back(plan, run).await? => {}
                 RunPhase::Queued | RunPhase::Running => self.observe(run).await?,
                 RunPhase::Succeeded
                 | RunPhase::Failed
@@ -85,14 +87,19 @@ impl Turn<'_> {
     /// Records the Job's uid: from here on it may be started.
     async fn queue(&mut self, run: &Run, name: &str, uid: &str) -> Result<(), Error> {
         let now = self.fleet.clock.now();
-        let moved = self.transit(|live| ledger::queued(&live.status, &run.id, name, uid, now)).await?;
+        let moved =
+            self.transit(|live| ledger::queued(&live.status, &run.id, name, uid, now)).await?;
         self.memory.pending.remove(&run.id);
         match moved {
             Moved::Yes => {
                 let requested = run.requested_at.unwrap_or_else(|| self.fleet.clock.now());
                 let took = self.fleet.clock.now().duration_since(requested).as_secs_f64();
                 let cluster = self.key.cluster.as_str();
-                self.fleet.metrics.change_to_job_seconds.with_label_values(&[cluster]).observe(took);
+                self.fleet
+                    .metrics
+                    .change_to_job_seconds
+                    .with_label_values(&[cluster])
+                    .observe(took);
                 let commit = run.commit.as_deref().unwrap_or_default();
                 tracing::info!(trigger = %self.key, run = run.id, commit, job = name, "job created");
             }
@@ -110,7 +117,8 @@ impl Turn<'_> {
     async fn delete_unwanted(&self, name: &str, uid: &str) -> Result<(), Error> {
         let api: Api<Job> = Api::namespaced(self.cluster.client().clone(), &self.key.namespace);
         let read = api.get_opt(name).await;
-        let live = read.map_err(|source| Error::ReadJob { job: name.to_owned(), source: Box::new(source) })?;
+        let live = read
+            .map_err(|source| Error::ReadJob { job: name.to_owned(), source: Box::new(source) })?;
         match live.as_ref().map(JobView::of) {
             // Only what never started: the uid is the one that was created here, suspended.
             Some(view) if view.uid == uid && view.suspended && view.started.is_none() => {
@@ -122,12 +130,18 @@ impl Turn<'_> {
 
     async fn fail(&mut self, run: &Run, message: &str) -> Result<(), Error> {
         let now = self.fleet.clock.now();
-        let moved = self.transit(|live| ledger::failed(&live.status, &run.id, message, now)).await?;
+        let moved =
+            self.transit(|live| ledger::failed(&live.status, &run.id, message, now)).await?;
         self.memory.pending.remove(&run.id);
         if moved == Moved::Yes {
             self.ended(run, RunPhase::Failed);
             let message = format!("run {} of source {}: {message}", run.id, run.source);
-            self.tell(&Notice { severity: Severity::Warning, reason: "JobRefused".to_owned(), message }).await;
+            self.tell(&Notice {
+                severity: Severity::Warning,
+                reason: "JobRefused".to_owned(),
+                message,
+            })
+            .await;
         }
         Ok(())
     }
@@ -143,8 +157,9 @@ impl Turn<'_> {
         let now = self.fleet.clock.now();
         if waits.since.elapsed() >= self.fleet.jobs.waiting_timeout {
             let why = format!("{reason}: {message}");
-            let moved =
-                self.transit(|live| ledger::expired(&live.status, &run.id, None, &why, now)).await?;
+            let moved = self
+                .transit(|live| ledger::expired(&live.status, &run.id, None, &why, now))
+                .await?;
             self.memory.pending.remove(&run.id);
             if moved == Moved::Yes {
                 self.ended(run, RunPhase::Expired);
@@ -156,13 +171,51 @@ impl Turn<'_> {
         if known == Transition::Nothing {
             return Ok(());
         }
-        let moved =
-            self.transit(|live| ledger::blocked(&live.status, &run.id, reason, message, now)).await?;
+        let moved = self
+            .transit(|live| ledger::blocked(&live.status, &run.id, reason, message, now))
+            .await?;
         if moved == Moved::Yes {
             let message = format!("run {} of source {}: {message}", run.id, run.source);
-            self.tell(&Notice { severity: Severity::Warning, reason: reason.to_owned(), message }).await;
+            self.tell(&Notice { severity: Severity::Warning, reason: reason.to_owned(), message })
+                .await;
         }
         Ok(())
+    }
+
+    /// Takes a Job that has not started back, where it is no longer what is wanted: its Action was
+    /// created anew, and takes it along when it is collected; or something else is watched by now.
+    async fn take_back(&mut self, plan: &Plan, run: &Run) -> Result<bool, Error> {
+        let (RunPhase::Queued, Some(name), Some(uid)) = (run.phase, &run.job, &run.job_uid) else {
+            return Ok(false);
+        };
+        let seen = self.cluster.stores().jobs.find(Some(&self.key.namespace), name);
+        let is_waiting = |it: &JobView| {
+            it.uid == *uid && it.sighting == JobSighting::Suspended && it.started.is_none()
+        };
+        let Some(view) = seen.filter(|it| is_waiting(it)) else { return Ok(false) };
+        let found = sources::find(self.cluster.stores(), self.key, plan, &run.source);
+        let is_superseded =
+            !found.version.is_empty() && ledger::is_superseded(run, plan, &found.fingerprint);
+        let action = jobs::action_uid(&self.cluster, plan);
+        let is_orphaned = action.is_some() && action != view.owner_uid;
+        if !(is_superseded || is_orphaned)
+            || jobs::withdraw(&self.cluster, &view).await? == Patched::No
+        {
+            return Ok(false);
+        }
+        let now = self.fleet.clock.now();
+        let moved = self
+            .transit(|live| {
+                if is_superseded {
+                    ledger::superseded(&live.status, &run.id, Some(uid), now)
+                } else {
+                    ledger::back_to_pending(&live.uid, &live.status, &run.id, uid, now)
+                }
+            })
+            .await?;
+        tracing::info!(trigger = %self.key, run = run.id, job = name, ?moved, "job taken back");
+        self.check_soon(&run.source);
+        Ok(true)
     }
 
     async fn observe(&mut self, run: &Run) -> Result<(), Error> {
@@ -192,14 +245,23 @@ impl Turn<'_> {
             JobSighting::Failed { message, .. } => {
                 self.ended(run, RunPhase::Failed);
                 let message = format!("Job {job} of source {} failed: {message}", run.source);
-                self.tell(&Notice { severity: Severity::Warning, reason: "JobFailed".to_owned(), message })
-                    .await;
+                self.tell(&Notice {
+                    severity: Severity::Warning,
+                    reason: "JobFailed".to_owned(),
+                    message,
+                })
+                .await;
             }
             JobSighting::Gone => {
                 self.ended(run, RunPhase::Deleted);
-                let message = format!("Job {job} of source {} was removed before it finished", run.source);
-                self.tell(&Notice { severity: Severity::Warning, reason: "JobDeleted".to_owned(), message })
-                    .await;
+                let message =
+                    format!("Job {job} of source {} was removed before it finished", run.source);
+                self.tell(&Notice {
+                    severity: Severity::Warning,
+                    reason: "JobDeleted".to_owned(),
+                    message,
+                })
+                .await;
             }
         }
         Ok(())

@@ -179,14 +179,17 @@ impl Turn<'_> {
         let api: Api<ScheduleTrigger> =
             Api::namespaced(self.cluster.client().clone(), &self.key.namespace);
         let cannot = |source| Error::Record { key: self.key.clone(), source: Box::new(source) };
-        let Some(object) = api.get_opt(&self.key.name).await.map_err(cannot)? else { return Ok(()) };
+        let Some(object) = api.get_opt(&self.key.name).await.map_err(cannot)? else {
+            return Ok(());
+        };
         let mut finalizers = object.metadata.finalizers.unwrap_or_default();
         finalizers.retain(|it| it != FINALIZER_OF_THE_ORIGINAL);
         let patch = json!({ "metadata": {
             "finalizers": finalizers,
             "resourceVersion": object.metadata.resource_version,
         }});
-        let patched = api.patch(&self.key.name, &PatchParams::default(), &Patch::Merge(patch)).await;
+        let patched =
+            api.patch(&self.key.name, &PatchParams::default(), &Patch::Merge(patch)).await;
         patched.map_err(cannot)?;
         tracing::info!(trigger = %self.key, "took over from the original: its finalizer is removed");
         Ok(())
@@ -203,7 +206,11 @@ impl Turn<'_> {
 
     /// When something is to be done without anybody waking us.
     fn next(&self, plan: &Plan) -> Option<Instant> {
-        let timers = self.memory.sources.values().flat_map(|it| [it.retry_at, it.confirm.as_ref().map(|it| it.0)]);
+        let timers = self
+            .memory
+            .sources
+            .values()
+            .flat_map(|it| [it.retry_at, it.confirm.as_ref().map(|it| it.0)]);
         let check = self.memory.next_check.filter(|it| !plan.suspend && *it != Timestamp::MAX);
         let check = check.map(|at| Instant::now() + self.fleet.clock.until(at));
         let pending = self.memory.pending.values().map(|it| it.retry_at);

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// The timers of the triggers of this replica's shards. Knows no clock: time is an argument.
 #[derive(Debug)]
-pub(crate) struct Queue<M> {
+pub struct Queue<M> {
     entries: HashMap<TriggerKey, Entry<M>>,
     due: BTreeSet<(Instant, TriggerKey)>,
 }
@@ -57,7 +57,7 @@ impl<M: Clone + Default> Queue<M> {
     }
 
     /// Works `key` as soon as possible: it is new, or something about it changed.
-    pub(crate) fn wake(&mut self, key: &TriggerKey, now: Instant) {
+    pub fn wake(&mut self, key: &TriggerKey, now: Instant) {
         let idle = || Entry { stage: Stage::Idle, memory: M::default() };
         let entry = self.entries.entry(key.clone()).or_insert_with(idle);
         match &mut entry.stage {
@@ -93,7 +93,7 @@ impl<M: Clone + Default> Queue<M> {
     }
 
     /// The next key whose time has come, with what its last work left. It is being worked from here on.
-    pub(crate) fn take(&mut self, now: Instant) -> Option<(TriggerKey, M, Instant)> {
+    pub fn take(&mut self, now: Instant) -> Option<(TriggerKey, M, Instant)> {
         let (at, key) = self.due.first()?.clone();
         if at > now {
             return None;
@@ -105,7 +105,7 @@ impl<M: Clone + Default> Queue<M> {
     }
 
     /// The work on `key` ended: what it leaves, and when it wants to be worked again, if ever.
-    pub(crate) fn done(&mut self, key: &TriggerKey, memory: M, again: Option<Instant>, now: Instant) {
+    pub fn done(&mut self, key: &TriggerKey, memory: M, again: Option<Instant>, now: Instant) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         let again = match entry.stage {
             Stage::Working(Meanwhile::Forgotten) => {

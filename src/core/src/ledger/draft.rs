@@ -40,7 +40,7 @@ impl<'a> Draft<'a> {
     }
 
     pub(crate) fn compare(&self, source: &str, head: &Head) -> Change {
-        change::compare(self.status.checked_sources.get(source), head, self.now)
+        change::compare(self.record_of(source), head, self.now)
     }
 
     /// Whether the source may get one more run.
@@ -243,7 +243,7 @@ impl<'a> Draft<'a> {
     }
 
     fn record_of(&self, source: &str) -> Option<&CheckedSource> {
-        self.status.checked_sources.get(source)
+        self.status.checked_sources.get(source).map(Box::as_ref)
     }
 
     /// The status does not say yet that this spec was understood.

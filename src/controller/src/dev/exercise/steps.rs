@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Exercise, Outcome};
 use crate::dev::samples;
-use crate::dev::world::{CLUSTERS, until};
+use crate::dev::world::{CLUSTERS, Running, until};
 
 /// How many steps there are.
 pub(super) const COUNT: usize = 9;
@@ -85,13 +85,18 @@ impl Exercise<'_> {
 
     async fn crash(&mut self) -> Outcome {
         let victim = self.busiest()?;
-        let Some(replica) = self.world.replicas.remove(&victim) else { return Err("no replica".to_owned()) };
+        let Some(replica) = self.world.replicas.remove(&victim) else {
+            return Err("no replica".to_owned());
+        };
         let lost = replica.shards();
         replica.kill().await;
         let killed = Instant::now();
         let commit = self.push().await?;
         if !self.all_shards_held(TAKEOVER).await {
-            return Err(format!("{victim}'s {lost} shards were not taken over: {}", self.holdings()));
+            return Err(format!(
+                "{victim}'s {lost} shards were not taken over: {}",
+                self.holdings()
+            ));
         }
         let taken = killed.elapsed().as_secs_f64();
         self.has_run(&commit, &CLUSTERS, AFTER_CRASH).await?;
@@ -100,13 +105,17 @@ impl Exercise<'_> {
     }
 
     async fn graceful(&mut self) -> Outcome {
-        let started = self.world.start_replica().await.map_err(|error| error.to_string())?;
-        let joined = until(SOON, || self.world.replicas.get(&started).is_some_and(|it| it.shards() > 0)).await;
+        let started = self.world.start_replica().map_err(|error| error.to_string())?;
+        let joined =
+            until(SOON, || self.world.replicas.get(&started).is_some_and(|it| it.shards() > 0))
+                .await;
         if !joined || !self.all_shards_held(SOON).await {
             return Err(format!("{started} did not join: {}", self.holdings()));
         }
         let victim = self.busiest()?;
-        let Some(replica) = self.world.replicas.remove(&victim) else { return Err("no replica".to_owned()) };
+        let Some(replica) = self.world.replicas.remove(&victim) else {
+            return Err("no replica".to_owned());
+        };
         let held = replica.shards();
         let stopping = Instant::now();
         let ((), moved) = tokio::join!(replica.stop(), async {
@@ -143,7 +152,7 @@ impl Exercise<'_> {
         self.world.unregister("edge-1").await.map_err(|error| error.to_string())?;
         let forgotten = until(SOON, || {
             let name = ger_core::names::ClusterName::parse_spoke("edge-1").ok();
-            let knows = |it: &crate::dev::world::Running| {
+            let knows = |it: &Running| {
                 name.as_ref().is_some_and(|name| it.handle.clusters().cluster(name).is_some())
             };
             !self.world.replicas.values().any(knows)
@@ -165,17 +174,19 @@ impl Exercise<'_> {
         self.world.register("edge-1").await.map_err(|error| error.to_string())?;
         let added = Instant::now();
         self.has_run(&commit, &["edge-1"], SOON).await?;
-        Ok(format!("edge-1 ran what it missed {:.1} s after its return", added.elapsed().as_secs_f64()))
+        Ok(format!(
+            "edge-1 ran what it missed {:.1} s after its return",
+            added.elapsed().as_secs_f64()
+        ))
     }
 
     /// Waits until each shard is held by exactly one of the replicas.
     async fn all_shards_held(&self, limit: Duration) -> bool {
         until(limit, || {
             let mut held = std::collections::BTreeMap::<_, usize>::new();
-            for replica in self.world.replicas.values() {
-                for shard in replica.handle.shards().snapshot().mine {
-                    *held.entry(shard).or_default() += 1;
-                }
+            let mine = |it: &Running| it.handle.shards().snapshot().mine;
+            for shard in self.world.replicas.values().flat_map(mine) {
+                *held.entry(shard).or_default() += 1;
             }
             held.len() == SHARDS && held.values().all(|it| *it == 1)
         })
@@ -183,8 +194,12 @@ impl Exercise<'_> {
     }
 
     fn holdings(&self) -> String {
-        let each: Vec<String> =
-            self.world.replicas.iter().map(|(name, it)| format!("{name} {}", it.shards())).collect();
+        let each: Vec<String> = self
+            .world
+            .replicas
+            .iter()
+            .map(|(name, it)| format!("{name} {}", it.shards()))
+            .collect();
         each.join(", ")
     }
 
@@ -202,7 +217,7 @@ impl Exercise<'_> {
 
     /// How many checks of a cluster's sources found nothing new so far, in all replicas.
     fn unchanged(&self, cluster: &str) -> u64 {
-        let count = |it: &crate::dev::world::Running| {
+        let count = |it: &Running| {
             it.handle.metrics().check_results_total.with_label_values(&[cluster, "unchanged"]).get()
         };
         self.world.replicas.values().map(count).sum()

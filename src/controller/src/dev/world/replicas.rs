@@ -48,10 +48,10 @@ impl Running {
 
 impl World {
     /// Starts one more replica, and gives its name.
-    pub async fn start_replica(&mut self) -> Result<String, Error> {
+    pub fn start_replica(&mut self) -> Result<String, Error> {
         self.started += 1;
         let name = format!("replica-{}", self.started);
-        let parts = self.parts(&name).await?;
+        let parts = self.parts(&name)?;
         let (member, stop) = (parts.member.clone(), CancellationToken::new());
         let (handle, running) =
             replica::start(parts, stop.clone()).map_err(|source| Error::Replica { source })?;
@@ -67,7 +67,7 @@ impl World {
         Ok(name)
     }
 
-    async fn parts(&self, name: &str) -> Result<Parts, Error> {
+    fn parts(&self, name: &str) -> Result<Parts, Error> {
         let flags = Flags { allow_loopback_clusters: Some(true), ..Flags::default() };
         let settings = Settings::from_flags(flags).map_err(|source| Error::Settings { source })?;
         let hub = self.site("hub");
