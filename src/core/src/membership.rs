@@ -83,6 +83,7 @@ pub struct Alive {
 pub struct Membership {
     seen: BTreeMap<MemberId, Seen>,
     alive: Alive,
+    has_listed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -90,6 +91,8 @@ struct Seen {
     sighting: Sighting,
     /// When its Lease was last seen to change, in watched time.
     changed: Mono,
+    /// It was seen to change, or to appear: it lived when it was seen.
+    is_proven: bool,
 }
 
 impl Membership {
@@ -97,8 +100,24 @@ impl Membership {
     pub fn on_seen(&mut self, sighting: Sighting, at: Moment) {
         let known = self.seen.get(&sighting.member).map(|it| it.sighting.version.as_str());
         if known.is_none_or(|known| is_newer(&sighting.version, known)) {
-            self.seen.insert(sighting.member.clone(), Seen { sighting, changed: at.watched });
+            let is_proven = known.is_some() || self.has_listed;
+            let seen = Seen { changed: at.watched, is_proven, sighting };
+            self.seen.insert(seen.sighting.member.clone(), seen);
         }
+    }
+
+    /// Every Lease that there was at the start was seen.
+    pub fn on_listed(&mut self) {
+        self.has_listed = true;
+    }
+
+    /// Whether each member that counts as alive was seen to live.
+    ///
+    /// A newcomer finds the Lease of a member that crashed before it came, and cannot tell it from a
+    /// live one until it is renewed or runs out. Announced before that, it would assign shards to the
+    /// dead which the others leave to it, and nobody would claim them.
+    pub fn is_settled(&self, at: Moment) -> bool {
+        self.has_listed && self.seen.values().all(|it| it.is_proven || !it.is_alive(at))
     }
 
     /// A member has withdrawn, or its Lease was deleted.
@@ -234,6 +253,24 @@ mod tests {
 
         it.heard(15..=15);
         assert_eq!(it.alive(), ["b"]);
+    }
+
+    #[test]
+    fn a_newcomer_is_settled_once_each_lease_it_found_was_renewed_or_has_run_out() {
+        let mut it = Watcher::new();
+        it.saw(sighting("alive", 1, 64), 0);
+        it.saw(sighting("crashed", 2, 64), 0);
+        it.membership.on_listed();
+        it.saw(sighting("newer", 3, 64), 1);
+        let is_settled = |it: &Watcher, now| it.membership.is_settled(it.liveness.moment(secs(now)));
+
+        it.saw(sighting("alive", 4, 64), 5);
+        it.heard(6..=14);
+        assert!(!is_settled(&it, 14), "the crashed one may still renew");
+
+        it.heard(15..=15);
+        assert!(is_settled(&it, 15));
+        assert_eq!(it.alive(), ["alive", "newer"]);
     }
 
     #[test]

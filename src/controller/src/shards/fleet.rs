@@ -125,6 +125,12 @@ impl Fleet {
         for lease in missing {
             self.forget(&lease, version, &LastHolder::Unknown, at);
         }
+        self.membership.on_listed();
+    }
+
+    /// Whether it is known who lives: before, nobody should count on this member.
+    pub(super) fn is_settled(&self, now: Mono) -> bool {
+        self.membership.is_settled(self.moment(now))
     }
 
     pub(super) fn on_seen(&mut self, lease: Lease, now: Mono) {

@@ -245,7 +245,9 @@ impl Task {
             self.progress = Heartbeat { count, at: now };
         }
         let is_well = now.saturating_sub(self.progress.at) < STUCK;
-        let is_ready = *self.inputs.ready.borrow() && self.settings.announce_after <= now;
+        let is_ready = *self.inputs.ready.borrow()
+            && self.settings.announce_after <= now
+            && self.fleet.is_settled(now);
         let stays = self.departure == Departure::Stays;
         if is_well && is_ready && stays { Announce::Yes } else { Announce::No }
     }

@@ -35,6 +35,19 @@ async fn a_member_that_joins_gets_its_share_within_a_second() {
     hub.until("c holds its share", secs(1), |hub| hub.is_settled(3)).await;
 }
 
+/// The Lease of the dead member is still there, and its shards are taken over already: the newcomer
+/// must not count on the dead when it says what is its own.
+#[tokio::test(start_paused = true)]
+async fn a_member_that_joins_after_a_crash_leaves_no_shard_unowned() {
+    let mut hub = Hub::settled(["a", "b", "c"]).await;
+    hub.crash("b");
+    hub.until("the others hold all", secs(20), |hub| hub.is_settled(2)).await;
+    hub.join("d");
+    hub.until("d has announced itself", secs(30), |hub| hub.member("d").handle.has_joined()).await;
+
+    hub.until("d holds its share", secs(1), |hub| hub.is_settled(3)).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_graceful_stop_hands_over_within_a_second() {
     let mut hub = Hub::settled(["a", "b", "c"]).await;

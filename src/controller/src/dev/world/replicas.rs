@@ -18,6 +18,8 @@ use crate::replica::{self, Pace, Parts};
 
 /// A replica sees its clusters within this, on one machine.
 const ANNOUNCE_AFTER: Duration = Duration::from_millis(500);
+/// Shorter than in production, in seconds: nobody at a terminal wants to wait a quarter of a minute.
+const LEASE: (u64, u64) = (6, 1);
 
 /// A replica that runs.
 #[derive(Debug)]
@@ -68,7 +70,12 @@ impl World {
     }
 
     fn parts(&self, name: &str) -> Result<Parts, Error> {
-        let flags = Flags { allow_loopback_clusters: Some(true), ..Flags::default() };
+        let flags = Flags {
+            allow_loopback_clusters: Some(true),
+            lease_duration: Some(LEASE.0),
+            lease_renew: Some(LEASE.1),
+            ..Flags::default()
+        };
         let settings = Settings::from_flags(flags).map_err(|source| Error::Settings { source })?;
         let hub = self.site("hub");
         let client = Client::new(hub.sandbox.client_router(name), NAMESPACE);
