@@ -131,6 +131,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         utility: Some(utility),
         pace: replica::Pace::default(),
         takeover: ger_core::claim::Takeover::Enabled,
+        pod: replica::own_pod(),
         settings,
     };
     let stop = CancellationToken::new();

@@ -116,6 +116,41 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub insecure_kubeconfig_tls: Option<bool>,
 
+    /// Limit of all webhook calls, `burst/seconds`. Webhooks are not served yet.
+    #[arg(long, hide = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hooks_rrl_global: Option<String>,
+
+    /// Limit of one trigger's webhook calls. Webhooks are not served yet.
+    #[arg(long, hide = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hooks_rrl_trigger: Option<String>,
+
+    /// Limit of one source's webhook calls. Webhooks are not served yet.
+    #[arg(long, hide = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hooks_rrl_source: Option<String>,
+
+    /// The webhook server's certificate. Webhooks are not served yet.
+    #[arg(long, hide = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_cert_path: Option<PathBuf>,
+
+    /// The webhook server's key. Webhooks are not served yet.
+    #[arg(long, hide = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_key_path: Option<PathBuf>,
+
+    /// The Secret with the webhook server's certificate and key. Webhooks are not served yet.
+    #[arg(long, hide = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_secret_name: Option<String>,
+
+    /// The namespace of that Secret. Webhooks are not served yet.
+    #[arg(long, hide = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_secret_namespace: Option<String>,
+
     /// Of the original: there is no leader any more. Ignored.
     #[arg(long, hide = true)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,7 +224,7 @@ impl Settings {
             figment = figment.merge(Serialized::defaults(read));
         }
         let merged: Flags = figment
-            .merge(Env::prefixed(ENVIRONMENT))
+            .merge(Env::prefixed(ENVIRONMENT).filter(|it| is_flag(it.as_str())))
             .merge(Serialized::defaults(flags))
             .extract()
             .map_err(|source| Error::Merge { message: source.to_string() })?;
@@ -228,6 +263,13 @@ impl Settings {
     }
 }
 
+/// Kubernetes puts `GIT_EVENTS_RUNNER_SERVICE_HOST` and the like beside a Service of our name: what is
+/// no flag of ours is somebody else's.
+fn is_flag(name: &str) -> bool {
+    let all = Flags::augment_args(clap::Command::new("flags"));
+    all.get_arguments().any(|it| it.get_id().as_str().eq_ignore_ascii_case(name))
+}
+
 fn policy(allowed: Option<bool>) -> Policy {
     if allowed == Some(true) { Policy::Allow } else { Policy::Refuse }
 }
@@ -241,6 +283,13 @@ fn ignored(flags: &Flags) -> Vec<&'static str> {
         ("--webhooks-port", flags.webhooks_port.is_some()),
         ("--webhooks-parallelism", flags.webhooks_parallelism.is_some()),
         ("--config-map-name", flags.config_map_name.is_some()),
+        ("--hooks-rrl-global", flags.hooks_rrl_global.is_some()),
+        ("--hooks-rrl-trigger", flags.hooks_rrl_trigger.is_some()),
+        ("--hooks-rrl-source", flags.hooks_rrl_source.is_some()),
+        ("--tls-cert-path", flags.tls_cert_path.is_some()),
+        ("--tls-key-path", flags.tls_key_path.is_some()),
+        ("--tls-secret-name", flags.tls_secret_name.is_some()),
+        ("--tls-secret-namespace", flags.tls_secret_namespace.is_some()),
     ];
     set.into_iter().filter(|it| it.1).map(|it| it.0).collect()
 }
@@ -282,6 +331,12 @@ mod tests {
         let flags = Flags { leader_lease_duration: Some(30), ..Flags::default() };
         let settings = Settings::load(None, &flags).unwrap();
         assert_eq!(settings.ignored, ["--leader-lease-duration"]);
+    }
+
+    #[test]
+    fn what_kubernetes_says_of_a_service_of_our_name_is_not_for_us() {
+        assert!(is_flag("shards") && is_flag("LEASE_RENEW"));
+        assert!(!is_flag("service_host") && !is_flag("port_8080_tcp_addr"));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!     └─ hub, spokes    shards ◀─ Leases       admission ──▶ unsuspend
 //! ```
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,9 +15,11 @@ use ger_core::claim::Takeover;
 use ger_core::job::JobSettings;
 use ger_core::ledger as core_ledger;
 use ger_core::names::MemberId;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::checks::{self, Remotes};
@@ -31,6 +34,8 @@ use crate::{schedule, shards, utility};
 const EVENTS: usize = 1024;
 /// Notices that wait to be published. They are courtesies: what does not fit is only logged.
 const NOTICES: usize = 256;
+/// A notice waits this long for this replica to become the steward: at the start nobody is yet.
+const STEWARD_IN: Duration = Duration::from_secs(30);
 /// How long the work in flight may take to end when the replica stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -70,6 +75,8 @@ pub struct Parts {
     pub utility: Option<TcpListener>,
     pub pace: Pace,
     pub takeover: Takeover,
+    /// The Pod that this process is, which takes its member Lease along when it is deleted.
+    pub pod: Option<OwnerReference>,
 }
 
 /// How fast a replica joins: production waits until it is sure to stay.
@@ -280,27 +287,48 @@ async fn publish(
     mut notices: mpsc::Receiver<clusters::Notice>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    while let Some(Some(notice)) = stop.run_until_cancelled(notices.recv()).await {
-        if notice.severity == clusters::Severity::Warning {
-            let labels = [notice.cluster.as_str(), notice.reason];
-            fleet.metrics.problems_total.with_label_values(&labels).inc();
+    let mut waiting: VecDeque<(Instant, clusters::Notice)> = VecDeque::new();
+    let mut look = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            _ = look.tick() => {}
+            notice = notices.recv() => {
+                let Some(notice) = notice else { return Ok(()) };
+                count(&fleet.metrics, &notice);
+                waiting.push_back((Instant::now() + STEWARD_IN, notice));
+            }
         }
-        if !fleet.shards.is_steward() {
-            continue;
+        let is_steward = fleet.shards.is_steward();
+        while let Some((_, notice)) =
+            waiting.pop_front_if(|(until, _)| is_steward || *until <= Instant::now())
+        {
+            // One that waited long enough was published by whoever is the steward.
+            if is_steward {
+                tell(&fleet, &hub, notice).await;
+            }
         }
-        let told = core_ledger::Notice {
-            severity: match notice.severity {
-                clusters::Severity::Normal => core_ledger::Severity::Normal,
-                clusters::Severity::Warning => core_ledger::Severity::Warning,
-            },
-            reason: notice.reason.to_owned(),
-            message: notice.message,
-        };
-        let cluster = fleet.clusters.cluster(&notice.cluster);
-        let client = cluster.as_ref().map_or(&hub, |it| it.client());
-        events::publish(client, &notice.about, &told).await;
     }
-    Ok(())
+}
+
+fn count(metrics: &Metrics, notice: &clusters::Notice) {
+    if notice.severity == clusters::Severity::Warning {
+        metrics.problems_total.with_label_values(&[notice.cluster.as_str(), notice.reason]).inc();
+    }
+}
+
+async fn tell(fleet: &Fleet, hub: &kube::Client, notice: clusters::Notice) {
+    let told = core_ledger::Notice {
+        severity: match notice.severity {
+            clusters::Severity::Normal => core_ledger::Severity::Normal,
+            clusters::Severity::Warning => core_ledger::Severity::Warning,
+        },
+        reason: notice.reason.to_owned(),
+        message: notice.message,
+    };
+    let cluster = fleet.clusters.cluster(&notice.cluster);
+    let client = cluster.as_ref().map_or(hub, |it| it.client());
+    events::publish(client, &notice.about, &told).await;
 }
 
 /// Brings the gauges up to date, when somebody reads them.
@@ -373,7 +401,7 @@ fn shard_settings(parts: &Parts) -> shards::Settings {
         duration: settings.lease_duration,
         renew: settings.lease_renew,
         announce_after: parts.pace.announce_after,
-        owner: None,
+        owner: parts.pod.clone(),
         takeover: parts.takeover,
     }
 }
@@ -392,6 +420,19 @@ fn job_settings(action: &config::Action) -> JobSettings {
         worker_image: action.containers.worker.image.clone(),
         variables_prefix: action.containers.worker.variables_prefix.clone(),
     }
+}
+
+/// The Pod that this process runs in, where its name and uid are in `POD_NAME` and `POD_UID`.
+pub fn own_pod() -> Option<OwnerReference> {
+    let value = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
+    Some(OwnerReference {
+        api_version: "v1".to_owned(),
+        kind: "Pod".to_owned(),
+        name: value("POD_NAME")?,
+        uid: value("POD_UID")?,
+        controller: None,
+        block_owner_deletion: None,
+    })
 }
 
 /// A name for this process: the Pod's, else the host's, with a nonce, so that no two are alike.

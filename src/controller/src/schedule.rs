@@ -13,6 +13,7 @@ mod fire;
 mod memory;
 mod queue;
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,9 +31,10 @@ pub use self::queue::Queue;
 use crate::clusters::{Cluster, Event};
 use crate::runs::Fleet;
 
-/// Triggers worked at once. Most of them wait for a remote or an API, so this bounds memory, not CPU;
-/// what goes out at once is bounded by the checks.
-const MOST_AT_ONCE: usize = 512;
+/// Triggers of one cluster that are worked at once: a cluster is a bulkhead, and one whose triggers
+/// all hang holds up no other. Most wait for a remote or an API, so this bounds memory, not CPU; what
+/// goes out at once is bounded by the checks.
+const MOST_AT_ONCE: usize = 256;
 /// Ownership is looked over at least this often, whatever was signalled.
 const LOOK_OVER: Duration = Duration::from_secs(5);
 
@@ -56,13 +58,12 @@ pub async fn run(
     mut events: mpsc::Receiver<Event>,
     stop: CancellationToken,
 ) -> Result<(), Panicked> {
-    let mut scheduler = Scheduler { fleet, queue: Queue::default(), working: JoinSet::new() };
+    let mut scheduler = Scheduler { fleet, lanes: BTreeMap::new(), working: JoinSet::new() };
     let mut ownership = scheduler.fleet.shards.changes();
     let mut look_over = tokio::time::interval(LOOK_OVER);
     loop {
         scheduler.fleet.progress.tick();
-        let room = scheduler.working.len() < MOST_AT_ONCE;
-        let next = scheduler.queue.next_at().filter(|_| room);
+        let next = scheduler.lanes.values().filter_map(Lane::next_at).min();
         tokio::select! {
             () = stop.cancelled() => break,
             Some(event) = events.recv() => scheduler.observe(&event),
@@ -85,6 +86,12 @@ pub async fn run(
     Ok(())
 }
 
+/// One turn of one trigger.
+async fn work(fleet: Arc<Fleet>, key: TriggerKey, memory: Memory, due_at: Instant) -> Fired {
+    let (memory, again) = Box::pin(fire::fire(&fleet, &key, memory, due_at)).await;
+    Fired { key, memory, again }
+}
+
 async fn until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
@@ -94,8 +101,26 @@ async fn until(at: Option<Instant>) {
 
 struct Scheduler {
     fleet: Arc<Fleet>,
-    queue: Queue<Memory>,
+    lanes: BTreeMap<ClusterName, Lane>,
     working: JoinSet<Fired>,
+}
+
+/// The triggers of one cluster.
+#[derive(Default)]
+struct Lane {
+    queue: Queue<Memory>,
+    working: usize,
+}
+
+impl Lane {
+    fn has_room(&self) -> bool {
+        self.working < MOST_AT_ONCE
+    }
+
+    /// When something can be started: never while there is no room.
+    fn next_at(&self) -> Option<Instant> {
+        self.queue.next_at().filter(|_| self.has_room())
+    }
 }
 
 impl Scheduler {
@@ -106,7 +131,7 @@ impl Scheduler {
                 // Its ledger may have become the one that a waiting Job needs.
                 self.fleet.admission.notify_one();
             }
-            Event::TriggerGone(key) => self.queue.forget(key),
+            Event::TriggerGone(key) => self.forget(key),
             Event::SourceChanged { cluster, namespace, kind, name } => {
                 self.wake_each(cluster, |sources, _, trigger_namespace| {
                     sources.kind == *kind
@@ -133,17 +158,25 @@ impl Scheduler {
                 self.fleet.admission.notify_one();
             }
         }
-        self.fleet
-            .metrics
-            .triggers_scheduled
-            .set(i64::try_from(self.queue.len()).unwrap_or(i64::MAX));
+        let held: usize = self.lanes.values().map(|it| it.queue.len()).sum();
+        self.fleet.metrics.triggers_scheduled.set(i64::try_from(held).unwrap_or(i64::MAX));
     }
 
     fn wake_if_ours(&mut self, key: &TriggerKey) {
         if self.fleet.shards.owns(key) {
-            self.queue.wake(key, Instant::now());
+            self.lane(key).queue.wake(key, Instant::now());
         } else {
-            self.queue.forget(key);
+            self.forget(key);
+        }
+    }
+
+    fn lane(&mut self, key: &TriggerKey) -> &mut Lane {
+        self.lanes.entry(key.cluster.clone()).or_default()
+    }
+
+    fn forget(&mut self, key: &TriggerKey) {
+        if let Some(lane) = self.lanes.get_mut(&key.cluster) {
+            lane.queue.forget(key);
         }
     }
 
@@ -163,17 +196,17 @@ impl Scheduler {
     }
 
     fn wake_cluster(&mut self, name: &ClusterName) {
-        let held: Vec<TriggerKey> =
-            self.queue.keys().filter(|it| it.cluster == *name).cloned().collect();
+        let Some(lane) = self.lanes.get_mut(name) else { return };
+        let held: Vec<TriggerKey> = lane.queue.keys().cloned().collect();
         for key in held {
-            self.queue.wake(&key, Instant::now());
+            lane.queue.wake(&key, Instant::now());
         }
     }
 
     /// Takes up what is ours and drops what is not: after a change of shards or of clusters.
     fn look_over(&mut self) {
         let clusters = self.fleet.clusters.all();
-        let mut present = std::collections::HashSet::new();
+        let mut present = HashSet::new();
         for cluster in &clusters {
             let stores = cluster.stores();
             let schedules = stores.schedule_triggers.list();
@@ -185,32 +218,39 @@ impl Scheduler {
             present.extend(keys.filter(|it| self.fleet.shards.owns(it)));
         }
         for key in &present {
-            if !self.queue.holds(key) {
-                self.queue.wake(key, Instant::now());
+            let queue = &mut self.lane(key).queue;
+            if !queue.holds(key) {
+                queue.wake(key, Instant::now());
             }
         }
-        let lost: Vec<TriggerKey> =
-            self.queue.keys().filter(|it| !present.contains(it)).cloned().collect();
-        for key in lost {
-            self.queue.forget(&key);
+        for lane in self.lanes.values_mut() {
+            let is_lost = |it: &&TriggerKey| !present.contains(it);
+            let lost: Vec<TriggerKey> = lane.queue.keys().filter(is_lost).cloned().collect();
+            for key in &lost {
+                lane.queue.forget(key);
+            }
         }
+        self.lanes.retain(|_, it| it.queue.len() > 0 || it.working > 0);
     }
 
     fn start_due(&mut self) {
-        while self.working.len() < MOST_AT_ONCE {
-            let now = Instant::now();
-            let Some((key, memory, due_at)) = self.queue.take(now) else { return };
-            let fleet = Arc::clone(&self.fleet);
-            self.working.spawn(async move {
-                let (memory, again) = Box::pin(fire::fire(&fleet, &key, memory, due_at)).await;
-                Fired { key, memory, again }
-            });
+        let now = Instant::now();
+        for lane in self.lanes.values_mut() {
+            while lane.has_room()
+                && let Some((key, memory, due_at)) = lane.queue.take(now)
+            {
+                lane.working += 1;
+                let fleet = Arc::clone(&self.fleet);
+                self.working.spawn(work(fleet, key, memory, due_at));
+            }
         }
     }
 
     fn ended(&mut self, ended: Result<Fired, tokio::task::JoinError>) -> Result<(), Panicked> {
         let Fired { key, memory, again } = ended.map_err(|source| Panicked { source })?;
-        self.queue.done(&key, memory, again, Instant::now());
+        let lane = self.lane(&key);
+        lane.working = lane.working.saturating_sub(1);
+        lane.queue.done(&key, memory, again, Instant::now());
         Ok(())
     }
 }

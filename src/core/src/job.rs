@@ -58,8 +58,7 @@ pub struct JobSettings {
 
 impl Default for JobSettings {
     fn default() -> Self {
-        let image =
-            |name: &str| format!("ghcr.io/git-events-runner/{name}:v{}", env!("CARGO_PKG_VERSION"));
+        let image = |name: &str| format!("git-events-runner/{name}:v{}", env!("CARGO_PKG_VERSION"));
         Self {
             waiting_timeout: Duration::from_mins(5),
             default_service_account: None,

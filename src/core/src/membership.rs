@@ -262,7 +262,8 @@ mod tests {
         it.saw(sighting("crashed", 2, 64), 0);
         it.membership.on_listed();
         it.saw(sighting("newer", 3, 64), 1);
-        let is_settled = |it: &Watcher, now| it.membership.is_settled(it.liveness.moment(secs(now)));
+        let is_settled =
+            |it: &Watcher, now| it.membership.is_settled(it.liveness.moment(secs(now)));
 
         it.saw(sighting("alive", 4, 64), 5);
         it.heard(6..=14);

@@ -170,6 +170,9 @@ impl Turn<'_> {
         let check =
             Check { basis: question.basis.clone(), firing: question.firing.clone(), answer };
         let told = self.decide(plan, &name, &check).await?;
+        if !matches!(told, Told::Verdict(Verdict::ConfirmAfter(_))) {
+            self.memory.sources.entry(name.clone()).or_default().confirm = None;
+        }
         match told {
             Told::Written { recorded, events } => {
                 for run in recorded {
@@ -191,7 +194,8 @@ impl Turn<'_> {
                     Firing::Requested => None,
                 };
                 let memory = self.memory.sources.entry(name).or_default();
-                memory.confirm = Some((Instant::now() + wait, nominal));
+                // Checks that come before it do not put it off.
+                memory.confirm.get_or_insert_with(|| (Instant::now() + wait, nominal));
             }
             Told::Verdict(Verdict::Coalesced) => {
                 tracing::warn!(trigger = %self.key, source = name, "too many unfinished runs: this firing adds none");
@@ -235,7 +239,6 @@ impl Turn<'_> {
     ) -> Answer {
         let cluster = self.key.cluster.as_str();
         let memory = self.memory.sources.entry(name.to_owned()).or_default();
-        memory.confirm = None;
         match answer {
             Ok(commit) => {
                 let record = self.trigger.status.checked_sources.get(name);

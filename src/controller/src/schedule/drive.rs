@@ -40,6 +40,16 @@ impl Turn<'_> {
         Ok(())
     }
 
+    /// Records what became of Jobs, and nothing else.
+    pub(super) async fn observe_started(&mut self) -> Result<(), Error> {
+        let runs: Vec<Run> = ledger::unfinished(&self.trigger.status).cloned().collect();
+        for run in runs.iter().filter(|it| matches!(it.phase, RunPhase::Queued | RunPhase::Running))
+        {
+            self.observe(run).await?;
+        }
+        Ok(())
+    }
+
     /// Ends a request for a source that the trigger no longer names.
     async fn drop_unlisted(&mut self, plan: &Plan, run: &Run) -> Result<(), Error> {
         if plan.sources.contains(&run.source) {

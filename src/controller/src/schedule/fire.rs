@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::memory::{Memory, backoff};
-use crate::clusters::Cluster;
+use crate::clusters::{Cluster, State};
 use crate::runs::ledger::{Moved, Step, swap, transit};
 use crate::runs::trigger::{FINALIZER_OF_THE_ORIGINAL, Trigger};
 use crate::runs::{Error, Fleet, Remedy, events};
@@ -42,6 +42,10 @@ pub(super) async fn fire(
 ) -> (Memory, Option<Instant>) {
     let Some(work) = fleet.shards.begin(key) else { return (Memory::default(), None) };
     let Some(cluster) = fleet.clusters.cluster(&key.cluster) else { return (memory, None) };
+    // Its schedules pause; we are woken when it is back.
+    if cluster.state() != State::Ready {
+        return (memory, None);
+    }
     let Some(trigger) = Trigger::of_store(key, cluster.stores()) else { return (memory, None) };
     let labels = [key.cluster.as_str(), &key.namespace, key.kind.as_str(), &key.name];
     fleet.metrics.reconcile_count.with_label_values(&labels).inc();
@@ -83,6 +87,8 @@ impl Turn<'_> {
             Ok(plan) => plan,
             Err(wrong) => {
                 self.refuse(&wrong).await?;
+                // What was started before the spec was broken still has an outcome.
+                self.observe_started().await?;
                 return Ok(None);
             }
         };
@@ -165,6 +171,8 @@ impl Turn<'_> {
         })
         .await?;
         self.trigger = swapped.trigger;
+        // Whoever asks wants an answer now, not when a failing source would be tried again.
+        self.memory.sources.values_mut().for_each(|it| it.retry_at = None);
         for run in swapped.outcome {
             tracing::info!(trigger = %self.key, run, "requested by annotation");
         }

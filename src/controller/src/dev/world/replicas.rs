@@ -96,6 +96,7 @@ impl World {
             utility: None,
             pace: Pace { announce_after: ANNOUNCE_AFTER },
             takeover,
+            pod: None,
             settings,
         })
     }

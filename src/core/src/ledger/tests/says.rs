@@ -140,9 +140,10 @@ fn a_hostile_message_makes_no_reason() {
 #[test]
 fn records_of_sources_no_longer_listed_are_dropped_with_the_next_write() {
     let mut status = TriggerStatus::default();
-    status
-        .checked_sources
-        .insert("old".to_owned(), Box::new(CheckedSource { failures: 3, ..CheckedSource::default() }));
+    status.checked_sources.insert(
+        "old".to_owned(),
+        Box::new(CheckedSource { failures: 3, ..CheckedSource::default() }),
+    );
 
     let status = written(check(&plan(), &status, head('a'), 0));
 
