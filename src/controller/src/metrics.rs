@@ -57,6 +57,19 @@ impl Metrics {
         Self::register(prefix).map_err(|source| Invalid { prefix: prefix.to_owned(), source })
     }
 
+    /// Drops the series of a trigger that is gone: its cluster, namespace, kind and name.
+    pub fn forget_trigger(&self, labels: &[&str; 4]) {
+        for series in
+            [&self.reconcile_count, &self.failed_reconcile_count, &self.trigger_check_count]
+        {
+            // It may never have been counted.
+            drop(series.remove_label_values(labels));
+        }
+        for series in [&self.reconcile_duration_seconds, &self.trigger_check_duration_seconds] {
+            drop(series.remove_label_values(labels));
+        }
+    }
+
     /// The registry, for `/metrics`.
     pub fn registry(&self) -> &Registry {
         &self.registry
@@ -246,5 +259,33 @@ impl Maker<'_> {
     fn histogram(&self, name: &str, help: &str) -> prometheus::Result<Histogram> {
         let opts = HistogramOpts::from(self.opts(name, help)).buckets(SECONDS.to_vec());
         self.registered(Histogram::with_opts(opts)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trigger_that_is_gone_leaves_no_series_behind() {
+        let metrics = Metrics::new("test").unwrap();
+        let labels = ["hub", "default", "ScheduleTrigger", "app"];
+        metrics.trigger_check_count.with_label_values(&labels).inc();
+        metrics.trigger_check_duration_seconds.with_label_values(&labels).observe(1.0);
+        let of_trigger = |metrics: &Metrics| {
+            let series = metrics.registry().gather();
+            series.iter().filter(|it| it.name().starts_with("test_trigger_check")).count()
+        };
+        assert_eq!(of_trigger(&metrics), 2);
+
+        metrics.forget_trigger(&labels);
+
+        assert_eq!(of_trigger(&metrics), 0);
+    }
+
+    #[test]
+    fn a_prefix_that_prometheus_refuses_is_named() {
+        let error = Metrics::new("not a name").unwrap_err();
+        assert!(error.to_string().contains("not a name"), "{error}");
     }
 }

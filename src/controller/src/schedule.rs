@@ -131,7 +131,12 @@ impl Scheduler {
                 // Its ledger may have become the one that a waiting Job needs.
                 self.fleet.admission.notify_one();
             }
-            Event::TriggerGone(key) => self.forget(key),
+            Event::TriggerGone(key) => {
+                self.forget(key);
+                let kind = key.kind.as_str();
+                let labels = [key.cluster.as_str(), &key.namespace, kind, &key.name];
+                self.fleet.metrics.forget_trigger(&labels);
+            }
             Event::SourceChanged { cluster, namespace, kind, name } => {
                 self.wake_each(cluster, |sources, _, trigger_namespace| {
                     sources.kind == *kind

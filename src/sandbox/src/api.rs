@@ -2,6 +2,7 @@
 
 pub(crate) mod create;
 pub(crate) mod delete;
+mod judge;
 pub(crate) mod patch;
 pub(crate) mod read;
 pub(crate) mod update;
@@ -13,11 +14,10 @@ use serde_json::Value;
 
 use crate::{
     kinds, object,
-    refusal::{Cause, Refusal, Result},
+    refusal::{Refusal, Result},
     registry::{Resource, Version},
     schema::{self, Mode},
     store::{Key, State, Stored},
-    validate,
 };
 
 /// What a request is about, as its path says.
@@ -198,39 +198,6 @@ impl Call {
         }
     }
 
-    /// Holds an object against its schema and its kind's rules.
-    fn judge(&self, object: &Value, old: Option<&Value>) -> Result<()> {
-        let version = self.target.version()?;
-        let mut faults: Vec<Cause> = validate::metadata(object, self.resource());
-        if self.resource().is_custom() {
-            faults.extend(schema::validate(object, version.schema.root()));
-            if faults.is_empty() {
-                faults.extend(self.rules(version, object, old));
-            }
-        }
-        faults.extend(kinds::validate(self.resource(), object, old));
-        if faults.is_empty() {
-            return Ok(());
-        }
-        let name = object::name(object);
-        Err(Refusal::invalid(&self.resource().kind_subject(name), &faults))
-    }
-
-    /// The CEL rules of a custom kind.
-    fn rules(&self, version: &Version, object: &Value, old: Option<&Value>) -> Vec<Cause> {
-        let Some(rules) = &version.rules else { return Vec::new() };
-        let context = kube_cel::RootContext {
-            api_version: self.target.api_version(),
-            api_group: self.resource().group.clone(),
-            kind: self.resource().kind.clone(),
-        };
-        let validator = kube_cel::Validator::new();
-        match validator.validate_compiled_with_context(rules, object, old, Some(&context)) {
-            Ok(()) => Vec::new(),
-            Err(errors) => errors.into_vec().iter().map(|it| rule_fault(it, object)).collect(),
-        }
-    }
-
     /// Stores an object, unless this is only a rehearsal.
     fn commit(&self, state: &mut State, object: Value) -> Arc<Stored> {
         match self.options.effect {
@@ -254,30 +221,4 @@ impl Call {
             }
         }
     }
-}
-
-fn rule_fault(error: &kube_cel::ValidationError, object: &Value) -> Cause {
-    let path = error.field_path.trim_start_matches('.');
-    let pointer = format!("/{}", path.replace(['.', '['], "/").replace(']', ""));
-    let found = if path.is_empty() { Some(object) } else { object.pointer(&pointer) };
-    let shown = match found {
-        Some(Value::Object(_)) => Value::from("object"),
-        Some(Value::Array(_)) => Value::from("array"),
-        Some(other) => other.clone(),
-        None => Value::Null,
-    };
-    let reason = match error.reason.as_deref() {
-        Some("FieldValueForbidden") => "FieldValueForbidden",
-        Some("FieldValueRequired") => "FieldValueRequired",
-        Some("FieldValueDuplicate") => "FieldValueDuplicate",
-        _ => "FieldValueInvalid",
-    };
-    let message = match reason {
-        "FieldValueForbidden" => format!("Forbidden: {}", error.message),
-        "FieldValueRequired" => format!("Required value: {}", error.message),
-        "FieldValueDuplicate" => format!("Duplicate value: {shown}"),
-        _ => format!("Invalid value: {shown}: {}", error.message),
-    };
-    let path = if path.is_empty() { "<nil>" } else { path };
-    Cause::new(reason, path, message)
 }

@@ -1,6 +1,7 @@
 //! From a request to an answer: which operation a method on a path means.
 
 mod discovery;
+mod json_path;
 mod openapi;
 mod protobuf;
 mod query;

@@ -8,7 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::{refusal::Subject, schema::Schema};
+use crate::{
+    refusal::Subject,
+    schema::{Rulebook, Schema},
+};
 
 /// A column of `kubectl get`.
 #[derive(Debug, Clone)]
@@ -30,7 +33,7 @@ pub(crate) struct Version {
     pub(crate) status: bool,
     pub(crate) columns: Vec<Column>,
     /// CEL rules of the schema, compiled.
-    pub(crate) rules: Option<kube_cel::CompiledSchema>,
+    pub(crate) rules: Option<Rulebook>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

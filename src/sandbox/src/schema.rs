@@ -1,9 +1,12 @@
 //! What a kind's objects look like: a compiled tree of nodes that pruning, defaulting, validation,
 //! merging and field ownership walk along.
 
+mod cel;
 mod compile;
 mod default;
+mod lists;
 mod prune;
+mod structural;
 mod validate;
 
 use std::{
@@ -15,8 +18,11 @@ use regex::Regex;
 use serde_json::Value;
 
 pub(crate) use self::{
+    cel::Rulebook,
     default::default,
+    lists::duplicates,
     prune::{Mode, prune},
+    structural::check,
     validate::validate,
 };
 use crate::registry::builtin;
@@ -49,11 +55,6 @@ impl Schema {
             Source::BuiltIn { api_version, kind } => compile::built_in(api_version, kind),
             Source::Custom(schema) => compile::custom(schema),
         })
-    }
-
-    /// Compiles a definition's schema now, or says what is wrong with it.
-    pub(crate) fn check(schema: &Value) -> Result<(), String> {
-        compile::check(schema)
     }
 
     pub(crate) fn source(&self) -> &Source {
@@ -159,7 +160,6 @@ pub(crate) struct Rules {
     pub(crate) length: Range,
     pub(crate) count: Range,
     pub(crate) keys: Range,
-    pub(crate) unique: bool,
     pub(crate) all_of: Vec<Arc<Node>>,
     pub(crate) any_of: Vec<Arc<Node>>,
     pub(crate) one_of: Vec<Arc<Node>>,

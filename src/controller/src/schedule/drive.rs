@@ -20,7 +20,9 @@ impl Turn<'_> {
     /// Takes every unfinished run one step on, or as far as it goes without waiting.
     pub(super) async fn drive(&mut self, plan: &Plan) -> Result<(), Error> {
         let runs: Vec<Run> = ledger::unfinished(&self.trigger.status).cloned().collect();
-        self.memory.pending.retain(|id, _| runs.iter().any(|it| it.id == *id));
+        let waits = |it: &Run, id: &str| it.phase == RunPhase::Pending && it.id == id;
+        // What waits no longer, or for somebody to end the suspension, needs no timer.
+        self.memory.pending.retain(|id, _| !plan.suspend && runs.iter().any(|it| waits(it, id)));
         for run in &runs {
             match run.phase {
                 RunPhase::Requested => self.drop_unlisted(plan, run).await?,

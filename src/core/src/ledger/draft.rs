@@ -234,7 +234,8 @@ impl<'a> Draft<'a> {
             return Verdict::Nothing;
         }
         if is_transition {
-            self.tell(Severity::Warning, reason, format!("source {source}: {message}"));
+            let text = message.split_once(": ").map_or(message.as_str(), |(_, text)| text);
+            self.tell(Severity::Warning, reason, format!("source {source}: {text}"));
         }
         let record = self.status.checked_sources.entry(source.to_owned()).or_default();
         record.failures = failures;

@@ -32,11 +32,13 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
     bear(state, call, &mut object);
 
     let version = call.target.version()?;
+    let defaults = call.resource().is_custom().then(|| version.schema.root());
+    if let Some(root) = defaults {
+        schema::default(&mut object, root);
+    }
+    // Nobody is born with a status, and nothing is judged by one, were it a default.
     if version.status {
         object::fields(&mut object).remove("status");
-    }
-    if call.resource().is_custom() {
-        schema::default(&mut object, version.schema.root());
     }
     kinds::fill_in(call.resource(), &mut object);
     kinds::prepare_create(state, call.resource(), &mut object, call.now);
@@ -48,6 +50,9 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
     }
     if owners == Owners::OfUpdate {
         ownership::updated(call, None, &mut object)?;
+    }
+    if let Some(root) = defaults {
+        schema::default(&mut object, root);
     }
     Ok(Written::kept(call.commit(state, object), 201, warnings))
 }

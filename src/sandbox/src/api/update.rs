@@ -75,7 +75,7 @@ pub(super) fn replace(
     draft: Draft,
 ) -> Result<Written> {
     let Draft { mut object, warnings, owners } = draft;
-    let old = &existing.value;
+    let old = &*call.as_read(&existing.value)?;
     check_preconditions(call, old, &object)?;
     let stated = object::meta(&object, "resourceVersion").to_owned();
     if !stated.is_empty() && stated != object::meta(old, "resourceVersion") {
@@ -83,10 +83,10 @@ pub(super) fn replace(
     }
 
     keep_system_fields(old, &mut object);
-    narrow(call, old, &mut object)?;
     if call.resource().is_custom() {
         schema::default(&mut object, call.target.version()?.schema.root());
     }
+    narrow(call, old, &mut object)?;
     kinds::fill_in(call.resource(), &mut object);
     kinds::prepare_update(call.resource(), old, &mut object, call.now);
     raise_generation(call, old, &mut object);
@@ -96,7 +96,7 @@ pub(super) fn replace(
     if owners == Owners::OfUpdate {
         ownership::updated(call, Some(old), &mut object)?;
     }
-    if *old == object {
+    if existing.value == object {
         return Ok(Written::kept(Arc::clone(existing), 200, warnings));
     }
     if object::is_deleting(&object) && is_released(call, &object) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{Target, read::Page},
-    http::partial,
+    http::{json_path, partial},
     object,
     registry::Column,
 };
@@ -178,52 +178,17 @@ fn size(value: &Value) -> usize {
 
 /// The first value that a column's path finds, in the column's type.
 fn custom_cell(column: &Column, object: &Value, now: Timestamp) -> Value {
-    let Some(value) = find(object, &column.path) else { return Value::Null };
+    let found = json_path::find(object, &column.path);
+    let Some(value) = found.first().filter(|it| !it.is_null()) else { return Value::Null };
     match column.kind.as_str() {
         "date" => age(value.as_str().unwrap_or_default(), now),
         "integer" => value.as_i64().map_or(Value::Null, Value::from),
         "number" => value.as_f64().map_or(Value::Null, Value::from),
         "boolean" => value.as_bool().map_or(Value::Null, Value::from),
         _ => match value {
-            Value::String(_) => value.clone(),
+            Value::String(text) => text.as_str().into(),
             other => other.to_string().into(),
         },
-    }
-}
-
-/// Walks the simple paths that columns use: `.a.b`, `[0]`, `['a.b']`, `[?(@.type=="X")]`.
-fn find<'a>(object: &'a Value, path: &str) -> Option<&'a Value> {
-    let mut value = object;
-    let mut rest = path.trim();
-    while !rest.is_empty() {
-        if let Some(inner) = rest.strip_prefix('[') {
-            let (step, tail) = inner.split_once(']')?;
-            value = bracket(value, step)?;
-            rest = tail;
-            continue;
-        }
-        let tail = rest.strip_prefix('.').unwrap_or(rest);
-        let end = tail.find(['.', '[']).unwrap_or(tail.len());
-        let (step, after) = tail.split_at(end);
-        if !step.is_empty() {
-            value = value.get(step.replace('\\', ""))?;
-        }
-        rest = after;
-    }
-    (!value.is_null()).then_some(value)
-}
-
-fn bracket<'a>(value: &'a Value, step: &str) -> Option<&'a Value> {
-    let quotes: &[char] = &['\'', '"'];
-    if let Some(filter) = step.strip_prefix("?(@.") {
-        let (field, wanted) = filter.trim_end_matches(')').split_once("==")?;
-        let wanted = wanted.trim().trim_matches(quotes);
-        return value.as_array()?.iter().find(|it| it[field.trim()] == *wanted);
-    }
-    match step.parse::<usize>() {
-        Ok(index) => value.get(index),
-        Err(_) if step == "*" => value.get(0),
-        Err(_) => value.get(step.trim_matches(quotes)),
     }
 }
 

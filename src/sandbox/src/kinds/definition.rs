@@ -11,7 +11,7 @@ use crate::{
     object::{self, fill},
     refusal::Cause,
     registry::{Origin, custom},
-    schema::Schema,
+    schema,
     store::{Key, State},
 };
 
@@ -100,14 +100,14 @@ pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
     }
     for (index, version) in object::items(spec, "/versions").enumerate() {
         let path = format!("spec.versions[{index}].schema.openAPIV3Schema");
-        let schema = &version["schema"]["openAPIV3Schema"];
-        if !schema.is_object() {
-            faults.push(Cause::required(path, "schemas are required"));
-        } else if schema["type"] != "object" {
-            let detail = "must be object at the root";
-            faults.push(Cause::invalid(format!("{path}.type"), &schema["type"], detail));
-        } else if let Err(detail) = Schema::check(schema) {
-            faults.push(Cause::invalid(path, &"".into(), &detail));
+        let stated = &version["schema"]["openAPIV3Schema"];
+        if stated.is_object() {
+            faults.extend(schema::check(stated, &path));
+        } else {
+            faults.push(Cause::required(path.clone(), "schemas are required"));
+        }
+        if version["subresources"]["status"].is_object() {
+            faults.extend(root_faults(stated, &path));
         }
     }
     for field in ["group", "scope"] {
@@ -117,6 +117,31 @@ pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
         }
     }
     faults
+}
+
+/// A status of its own is validated by itself, which only these keywords at the root allow.
+fn root_faults(schema: &Value, path: &str) -> Option<Cause> {
+    let known = |keyword: &str| {
+        matches!(
+            keyword,
+            "description"
+                | "type"
+                | "format"
+                | "title"
+                | "required"
+                | "properties"
+                | "externalDocs"
+                | "example"
+                | "x-kubernetes-preserve-unknown-fields"
+                | "x-kubernetes-validations"
+        )
+    };
+    let odd = schema.as_object()?.keys().find(|it| !known(it))?;
+    let detail = format!(
+        "only description, type, required, properties, title and a few more fields are allowed at \
+         the root of the schema if the status subresource is enabled, found {odd}"
+    );
+    Some(Cause::invalid(path, &"object".into(), &detail))
 }
 
 /// Serves what a stored definition asks for from now on.

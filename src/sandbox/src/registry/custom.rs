@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     object,
     registry::{Column, Origin, Resource, Version},
-    schema::{Schema, Source},
+    schema::{Rulebook, Schema, Source},
 };
 
 /// The resource as the definition's spec describes it.
@@ -47,7 +47,7 @@ pub(crate) fn resource(definition: &Value) -> Resource {
 
 fn version(spec: &Value) -> Version {
     let schema = spec.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| json!({}));
-    let rules = has_rules(&schema).then(|| kube_cel::compile_schema(&schema));
+    let rules = Rulebook::compile(&schema);
     Version {
         name: object::text(spec, "/name").to_owned(),
         schema: Schema::lazy(Source::Custom(schema)),
@@ -66,17 +66,6 @@ fn column(spec: &Value) -> Column {
         description: text("/description"),
         priority: spec["priority"].as_i64().unwrap_or_default(),
         path: text("/jsonPath"),
-    }
-}
-
-/// Compiling rules costs time that a schema without any need not pay.
-fn has_rules(schema: &Value) -> bool {
-    match schema {
-        Value::Object(map) => {
-            map.contains_key("x-kubernetes-validations") || map.values().any(has_rules)
-        }
-        Value::Array(list) => list.iter().any(has_rules),
-        _ => false,
     }
 }
 

@@ -28,11 +28,9 @@ pub(super) fn custom(schema: &Value) -> Arc<Node> {
     Arc::new(root)
 }
 
-/// What is wrong with a definition's schema, in the words of its first fault.
-pub(super) fn check(schema: &Value) -> Result<(), String> {
-    let mut compiler = Compiler::default();
-    compiler.node(schema);
-    compiler.fault.map_or(Ok(()), Err)
+/// A part of a definition's schema by itself.
+pub(super) fn part(schema: &Value) -> Arc<Node> {
+    Compiler::default().node(schema)
 }
 
 #[derive(Default)]
@@ -40,7 +38,6 @@ struct Compiler {
     shared: Shared,
     /// References being compiled: one met again inside itself is a tree without end.
     open: Vec<String>,
-    fault: Option<String>,
 }
 
 impl Compiler {
@@ -64,7 +61,8 @@ impl Compiler {
         }
         match &schema["additionalProperties"] {
             Value::Bool(true) => {
-                node.additional = Some(Arc::new(Node { preserve: true, ..Node::default() }));
+                let any = Node { preserve: true, nullable: true, ..Node::default() };
+                node.additional = Some(Arc::new(any));
             }
             it @ Value::Object(_) => node.additional = Some(self.node(it)),
             _ => {}
@@ -115,7 +113,8 @@ impl Compiler {
             least: schema[least].as_u64(),
             most: schema[most].as_u64(),
         };
-        let pattern = schema["pattern"].as_str().and_then(|it| self.pattern(it));
+        // A definition with a broken pattern is refused before anything is held against it.
+        let pattern = schema["pattern"].as_str().and_then(|it| Regex::new(it).ok());
         Rules {
             required: object::strings(&schema["required"]).into_iter().map(Into::into).collect(),
             values: schema["enum"].as_array().cloned(),
@@ -126,7 +125,6 @@ impl Compiler {
             length: range("minLength", "maxLength"),
             count: range("minItems", "maxItems"),
             keys: range("minProperties", "maxProperties"),
-            unique: schema["uniqueItems"] == true,
             all_of: self.each(&schema["allOf"]),
             any_of: self.each(&schema["anyOf"]),
             one_of: self.each(&schema["oneOf"]),
@@ -137,16 +135,6 @@ impl Compiler {
     fn each(&mut self, schemas: &Value) -> Vec<Arc<Node>> {
         schemas.as_array().into_iter().flatten().map(|it| self.node(it)).collect()
     }
-
-    fn pattern(&mut self, text: &str) -> Option<Regex> {
-        match Regex::new(text) {
-            Ok(pattern) => Some(pattern),
-            Err(error) => {
-                self.fault.get_or_insert_with(|| format!("must be a valid regex: {error}"));
-                None
-            }
-        }
-    }
 }
 
 fn kind_of(schema: &Value) -> Option<Type> {
@@ -156,7 +144,7 @@ fn kind_of(schema: &Value) -> Option<Type> {
     schema["type"].as_str().and_then(Type::parse)
 }
 
-fn merge_of(schema: &Value) -> Merge {
+pub(super) fn merge_of(schema: &Value) -> Merge {
     if schema["x-kubernetes-map-type"] == "atomic" {
         return Merge::Whole;
     }

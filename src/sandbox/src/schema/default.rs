@@ -1,34 +1,72 @@
-//! What a schema's defaults fill in.
+//! What a schema makes of fields that were left out, and of nulls, which mostly mean the same.
 
 use serde_json::Value;
 
 use crate::schema::Node;
 
-/// Fills defaults in, top down: a default may itself hold objects that have defaults.
+/// Takes away nulls that the schema does not know as a value, and fills defaults in.
 pub(crate) fn default(value: &mut Value, node: &Node) {
+    drop_nulls(value, node);
+    fill(value, node);
+}
+
+/// Takes away nulls that have neither a default nor a meaning of their own.
+fn drop_nulls(value: &mut Value, node: &Node) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, item| {
+                let child = node.field(key);
+                !item.is_null() || child.is_none_or(|it| it.nullable || it.default.is_some())
+            });
+            for (key, item) in map {
+                if let Some(child) = node.field(key) {
+                    drop_nulls(item, child);
+                }
+            }
+        }
+        // A null in a list keeps its place: only its default could stand there.
+        Value::Array(list) => {
+            if let Some(child) = node.item() {
+                for item in list {
+                    drop_nulls(item, child);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Fills defaults in, top down: a default may itself hold objects that have defaults.
+fn fill(value: &mut Value, node: &Node) {
     match value {
         Value::Object(map) => {
             for (key, child) in &node.properties {
-                let Some(default) = &child.default else { continue };
-                let slot = map.get(key);
-                // A null is taken for nothing, except where the schema says that null is a value.
-                if slot.is_none_or(|it| it.is_null() && !child.nullable) {
-                    map.insert(key.clone(), default.clone());
+                if let Some(default) = &child.default {
+                    let slot = map.entry(key.clone()).or_insert_with(|| default.clone());
+                    replace_null(slot, child);
                 }
             }
             for (key, slot) in map.iter_mut() {
                 if let Some(child) = node.field(key) {
-                    default(slot, child);
+                    replace_null(slot, child);
+                    fill(slot, child);
                 }
             }
         }
         Value::Array(list) => {
             if let Some(child) = node.item() {
                 for item in list {
-                    default(item, child);
+                    replace_null(item, child);
+                    fill(item, child);
                 }
             }
         }
         _ => {}
+    }
+}
+
+fn replace_null(slot: &mut Value, node: &Node) {
+    if let Some(default) = node.default.as_ref().filter(|_| slot.is_null() && !node.nullable) {
+        slot.clone_from(default);
     }
 }

@@ -4,17 +4,19 @@ use serde_json::Value;
 
 use crate::{
     refusal::Cause,
-    schema::{Bound, Merge, Node, Rules},
+    schema::{Bound, Node, Rules, lists::counterpart},
 };
 
-pub(crate) fn validate(value: &Value, node: &Node) -> Vec<Cause> {
+/// The faults of the value at a path. What an update leaves as it was may stay so: a schema that
+/// became stricter does not forbid to change the rest of an object.
+pub(crate) fn validate(value: &Value, old: Option<&Value>, node: &Node, path: &str) -> Vec<Cause> {
     let mut faults = Vec::new();
-    check(value, node, "", &mut faults);
+    check(value, old, node, path, &mut faults);
     faults
 }
 
-fn check(value: &Value, node: &Node, path: &str, faults: &mut Vec<Cause>) {
-    if value.is_null() && node.nullable {
+fn check(value: &Value, old: Option<&Value>, node: &Node, path: &str, faults: &mut Vec<Cause>) {
+    if old == Some(value) || value.is_null() && node.nullable {
         return;
     }
     if let Some(wanted) = mistyped(value, node) {
@@ -33,12 +35,13 @@ fn check(value: &Value, node: &Node, path: &str, faults: &mut Vec<Cause>) {
             }
             for (key, item) in map {
                 if let Some(child) = node.field(key) {
-                    check(item, child, &join(path, key), faults);
+                    let old = old.and_then(|it| it.get(key));
+                    check(item, old, child, &join(path, key), faults);
                 }
             }
             bounds(map.len(), node.rules.keys, ["properties", path], faults);
         }
-        Value::Array(list) => items(list, node, path, faults),
+        Value::Array(list) => items((list, old), node, path, faults),
         Value::String(text) => text_rules(text, node, path, faults),
         Value::Number(_) => number_rules(value, &node.rules, path, faults),
         Value::Bool(_) | Value::Null => {}
@@ -52,30 +55,17 @@ fn mistyped(value: &Value, node: &Node) -> Option<&'static str> {
     (!kind.takes(value)).then(|| kind.name())
 }
 
-fn items(list: &[Value], node: &Node, path: &str, faults: &mut Vec<Cause>) {
+fn items(
+    (list, old): (&[Value], Option<&Value>),
+    node: &Node,
+    path: &str,
+    faults: &mut Vec<Cause>,
+) {
     bounds(list.len(), node.rules.count, ["items", path], faults);
+    let Some(child) = node.item() else { return };
     for (index, item) in list.iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        if let Some(child) = node.item() {
-            check(item, child, &path, faults);
-        }
-        let repeated = match &node.merge {
-            Merge::Usual | Merge::Whole => node.rules.unique && list[..index].contains(item),
-            Merge::Set => list[..index].contains(item),
-            Merge::Keyed(keys) => {
-                list[..index].iter().any(|it| keys.iter().all(|key| it[key] == item[key]))
-            }
-        };
-        if repeated {
-            let identity = match &node.merge {
-                Merge::Keyed(keys) => {
-                    keys.iter().map(|key| (key.clone(), item[key].clone())).collect()
-                }
-                _ => item.clone(),
-            };
-            let message = format!("Duplicate value: {identity}");
-            faults.push(Cause::new("FieldValueDuplicate", path, message));
-        }
+        let old = counterpart(&node.merge, item, old);
+        check(item, old, child, &format!("{path}[{index}]"), faults);
     }
 }
 
@@ -157,7 +147,7 @@ fn enumeration(value: &Value, rules: &Rules, path: &str, faults: &mut Vec<Cause>
 fn combinations(value: &Value, rules: &Rules, path: &str, faults: &mut Vec<Cause>) {
     let holds = |node: &Node| {
         let mut faults = Vec::new();
-        check(value, node, path, &mut faults);
+        check(value, None, node, path, &mut faults);
         faults.is_empty()
     };
     let quoted = if path.is_empty() { "\"\"".to_owned() } else { format!("\"{path}\"") };
@@ -182,7 +172,7 @@ fn combinations(value: &Value, rules: &Rules, path: &str, faults: &mut Vec<Cause
         refuse(format!("{quoted} must not validate the schema (not)"));
     }
     for part in &rules.all_of {
-        check(value, part, path, faults);
+        check(value, None, part, path, faults);
     }
 }
 
@@ -202,6 +192,6 @@ fn in_body(path: &str) -> String {
     format!("{path} in body")
 }
 
-fn join(path: &str, key: &str) -> String {
+pub(super) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }

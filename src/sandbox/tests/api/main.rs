@@ -13,6 +13,8 @@ mod objects;
 #[cfg(test)]
 mod patches;
 #[cfg(test)]
+mod schemas;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tcp;

@@ -47,10 +47,11 @@ pub(crate) fn refusal<T: std::fmt::Debug>(result: kube::Result<T>) -> (u16, Stri
     }
 }
 
-/// A definition with defaults, rules, a status and two columns.
+/// A definition with defaults, rules, a status and three columns.
 pub(crate) fn widgets() -> Value {
     let columns = json!([
         {"name": "Size", "type": "integer", "jsonPath": ".spec.size"},
+        {"name": "Limit", "type": "string", "jsonPath": ".spec.limits.*"},
         {"name": "Ready", "type": "string",
          "jsonPath": ".status.conditions[?(@.type==\"Ready\")].status"},
     ]);
@@ -92,7 +93,7 @@ fn spec() -> Value {
 }
 
 fn status() -> Value {
-    let condition = json!({"type": "object", "properties": {
+    let condition = json!({"type": "object", "required": ["type"], "properties": {
         "type": {"type": "string"}, "status": {"type": "string"},
     }});
     json!({"type": "object", "properties": {
@@ -110,9 +111,7 @@ fn keyed(items: &Value, key: &str) -> Value {
 /// A cluster that serves widgets, and the API of them.
 pub(crate) async fn with_widgets() -> (Sandbox, Client, Api<DynamicObject>) {
     let (sandbox, client) = cluster();
-    let definitions =
-        dynamic_cluster(&client, "apiextensions.k8s.io/v1", "CustomResourceDefinition");
-    definitions.create(&PostParams::default(), &from(widgets())).await.unwrap();
+    definitions(&client).create(&PostParams::default(), &from(widgets())).await.unwrap();
     let api = dynamic(&client, "example.com/v1", "Widget");
     (sandbox, client, api)
 }
@@ -122,12 +121,14 @@ fn resource(api_version: &str, kind: &str) -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))
 }
 
-fn dynamic(client: &Client, api_version: &str, kind: &str) -> Api<DynamicObject> {
+pub(crate) fn dynamic(client: &Client, api_version: &str, kind: &str) -> Api<DynamicObject> {
     Api::default_namespaced_with(client.clone(), &resource(api_version, kind))
 }
 
-fn dynamic_cluster(client: &Client, api_version: &str, kind: &str) -> Api<DynamicObject> {
-    Api::all_with(client.clone(), &resource(api_version, kind))
+/// The API of definitions.
+pub(crate) fn definitions(client: &Client) -> Api<DynamicObject> {
+    let resource = resource("apiextensions.k8s.io/v1", "CustomResourceDefinition");
+    Api::all_with(client.clone(), &resource)
 }
 
 pub(crate) fn widget(name: &str, spec: &Value) -> DynamicObject {

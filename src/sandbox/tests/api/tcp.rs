@@ -98,7 +98,12 @@ async fn kubectl(kubeconfig: &Path, args: &[&str]) -> (bool, String) {
 }
 
 const WIDGET: &str = "{apiVersion: example.com/v1, kind: Widget, metadata: {name: one}, spec: \
-                      {size: 5}}";
+                      {size: 5, limits: {cpu: seven}}}";
+
+const ECHO: &str = r#"[{"command":["echo","hi"],"image":"busybox","#;
+
+const WIDGET_STATUS: &str = r#"{"status": {"conditions": [{"type": "Other", "status": "Never"},
+    {"type": "Ready", "status": "Always"}]}}"#;
 
 const JOB: &str = "{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {suspend: true, \
                    template: {spec: {restartPolicy: Never, containers: [{name: c, image: \
@@ -127,14 +132,19 @@ async fn kubectl_feels_at_home() {
     let file = |name: &str| folder.path().join(format!("{name}.yaml")).display().to_string();
     let (crd, widget, job) = (file("crd"), file("w"), file("j"));
 
-    let steps: [(&[&str], &str); 24] = [
+    let steps: [(&[&str], &str); 32] = [
         (&["version"], "Server Version: v1.33"),
         (&["get", "namespaces"], "kube-system"),
         (&["apply", "-f", &crd], "created"),
         (&["wait", "--for=condition=Established", "crd/widgets.example.com"], "condition met"),
         (&["apply", "-f", &widget], "created"),
         (&["apply", "-f", &widget], "unchanged"),
-        (&["get", "wd"], "SIZE"),
+        (&["get", "wd"], "SIZE   LIMIT   READY"),
+        (
+            &["patch", "wd", "one", "--subresource=status", "--type=merge", "-p", WIDGET_STATUS],
+            "patched",
+        ),
+        (&["get", "wd"], "one    5      seven   Always"),
         (&["explain", "widget.spec.color"], "blue"),
         (&["apply", "--server-side", "-f", &job], "serverside-applied"),
         (&["get", "jobs"], "Suspended"),
@@ -149,6 +159,12 @@ async fn kubectl_feels_at_home() {
         (&["create", "secret", "generic", "s", "--from-literal=a=b"], "secret/s created"),
         (&["get", "secret", "s", "-o", "jsonpath={.data.a}"], "Yg=="),
         (&["create", "role", "r", "--verb=get", "--resource=pods"], "role.rbac"),
+        (&["create", "job", "made", "--image=busybox", "--", "echo", "hi"], "job.batch/made"),
+        (&["get", "job", "made", "-o", "jsonpath={.spec.template.spec.containers}"], ECHO),
+        (&["create", "deployment", "d", "--image=busybox", "--replicas=2"], "deployment.apps/d"),
+        (&["get", "deployment", "d", "-o", "jsonpath={.spec.replicas}{.spec.paused}"], "2"),
+        (&["create", "cronjob", "c", "--image=busybox", "--schedule=@daily"], "cronjob.batch/c"),
+        (&["create", "job", "again", "--from=cronjob/c"], "job.batch/again"),
         (&["delete", "namespace", "team"], "deleted"),
         (&["delete", "job", "j"], "deleted"),
         (&["delete", "-f", &crd], "deleted"),

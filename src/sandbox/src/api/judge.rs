@@ -1,0 +1,76 @@
+//! Whether an object may be stored: its metadata, its schema, the rules of its kind.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::{
+    api::Call,
+    kinds, object,
+    refusal::{Cause, Refusal, Result},
+    registry::Version,
+    schema::{self, Mode},
+    validate,
+};
+
+/// With one of these the CEL rules would be asked about what they cannot know.
+const BLOCKING: [&str; 5] = [
+    "FieldValueNotSupported",
+    "FieldValueRequired",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueTypeInvalid",
+];
+
+impl Call {
+    /// Holds an object against its schema and its kind's rules.
+    pub(super) fn judge(&self, object: &Value, old: Option<&Value>) -> Result<()> {
+        let mut faults: Vec<Cause> = validate::metadata(object, self.resource());
+        if self.resource().is_custom() {
+            faults.extend(self.custom_faults(self.target.version()?, object, old));
+        }
+        faults.extend(kinds::validate(self.resource(), object, old));
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let name = object::name(object);
+        Err(Refusal::invalid(&self.resource().kind_subject(name), &faults))
+    }
+
+    fn custom_faults(&self, version: &Version, object: &Value, old: Option<&Value>) -> Vec<Cause> {
+        let root = version.schema.root();
+        let mut faults = if self.target.subresource == "status" {
+            // The rest is not this write's.
+            let status = object.get("status").zip(root.field("status"));
+            let old = old.and_then(|it| it.get("status"));
+            status.map(|(it, node)| schema::validate(it, old, node, "status")).unwrap_or_default()
+        } else {
+            schema::validate(object, old, root, "")
+        };
+        if old.is_none_or(|it| schema::duplicates(it, root).is_empty()) {
+            faults.extend(schema::duplicates(object, root));
+        }
+        let Some(rules) = &version.rules else { return faults };
+        if faults.iter().any(|it| BLOCKING.contains(&it.reason)) {
+            let detail = "some validation rules were not checked because the object was invalid; \
+                correct the existing errors to complete validation";
+            faults.push(Cause::invalid("<nil>", &"null".into(), detail));
+        } else {
+            faults.extend(rules.judge(object, old));
+        }
+        faults
+    }
+
+    /// A stored object as today's schema reads it, which may know more or less than the one that
+    /// the object was written under.
+    pub(super) fn as_read<'a>(&self, stored: &'a Value) -> Result<Cow<'a, Value>> {
+        if !self.resource().is_custom() {
+            return Ok(Cow::Borrowed(stored));
+        }
+        let root = self.target.version()?.schema.root();
+        let mut object = stored.clone();
+        schema::prune(&mut object, root, Mode::Prune).map_err(Refusal::bad_request)?;
+        schema::default(&mut object, root);
+        Ok(Cow::Owned(object))
+    }
+}

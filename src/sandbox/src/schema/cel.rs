@@ -1,0 +1,209 @@
+//! The CEL rules of a schema: compiled once, run on the values that they stand at.
+//!
+//! Each node's rules are compiled apart, so that this walk and not the library's decides what a
+//! value was before (`oldSelf`) and whether a fault was there already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube_cel::{CompiledSchema, ErrorKind, ValidationError};
+use serde_json::{Map, Value};
+
+use crate::{
+    refusal::Cause,
+    schema::{Merge, compile::merge_of, lists::counterpart},
+};
+
+const RULES: &str = "x-kubernetes-validations";
+
+/// The rules at and below one node of a schema.
+#[derive(Debug)]
+pub(crate) struct Rulebook {
+    own: Option<Own>,
+    properties: BTreeMap<String, Self>,
+    additional: Option<Box<Self>>,
+    items: Option<Box<Self>>,
+    merge: Merge,
+}
+
+#[derive(Debug)]
+struct Own {
+    schema: CompiledSchema,
+    /// The rules that speak of `oldSelf`: they judge a change, so they hold always.
+    of_changes: BTreeSet<String>,
+}
+
+/// Where a value is, and what it was.
+struct Site<'a> {
+    path: String,
+    past: Past<'a>,
+}
+
+/// What a value was before an update.
+#[derive(Clone, Copy)]
+enum Past<'a> {
+    Was(&'a Value),
+    New,
+    /// Nobody can say what this one was, but the list that it is in did not change.
+    Kept,
+}
+
+impl Rulebook {
+    /// The rules of a schema, or nothing when it has none.
+    pub(crate) fn compile(schema: &Value) -> Option<Self> {
+        let below = |key: &str| {
+            schema.get(key).filter(|it| it.is_object()).and_then(Self::compile).map(Box::new)
+        };
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let book = Self {
+            own: schema.get(RULES).is_some().then(|| Own::compile(schema)),
+            properties: properties
+                .into_iter()
+                .flatten()
+                .filter_map(|(name, it)| Some((name.clone(), Self::compile(it)?)))
+                .collect(),
+            additional: below("additionalProperties"),
+            items: below("items"),
+            merge: merge_of(schema),
+        };
+        let is_empty = book.own.is_none()
+            && book.properties.is_empty()
+            && book.additional.is_none()
+            && book.items.is_none();
+        (!is_empty).then_some(book)
+    }
+
+    /// What the rules have against an object. A rule that does not speak of `oldSelf` lets a
+    /// value pass that an update leaves as it was.
+    pub(crate) fn judge(&self, object: &Value, old: Option<&Value>) -> Vec<Cause> {
+        let mut faults = Vec::new();
+        let past = old.map_or(Past::New, Past::Was);
+        self.walk(object, &Site { path: String::new(), past }, &mut faults);
+        faults
+    }
+
+    fn walk(&self, value: &Value, site: &Site<'_>, faults: &mut Vec<Cause>) {
+        if value.is_null() {
+            return;
+        }
+        if let Some(own) = &self.own {
+            own.judge(value, site, faults);
+        }
+        match value {
+            Value::Object(map) => self.fields(map, site, faults),
+            Value::Array(list) => self.list((value, list), site, faults),
+            _ => {}
+        }
+    }
+
+    fn fields(&self, map: &Map<String, Value>, site: &Site<'_>, faults: &mut Vec<Cause>) {
+        for (key, item) in map {
+            let (child, step) = match (self.properties.get(key), &self.additional) {
+                (Some(child), _) => (child, format!(".{key}")),
+                (None, Some(child)) => (child.as_ref(), format!("[{key}]")),
+                (None, None) => continue,
+            };
+            let past = match site.past {
+                Past::Was(old) => old.get(key).map_or(Past::New, Past::Was),
+                past @ (Past::New | Past::Kept) => past,
+            };
+            child.walk(item, &site.below(&step, past), faults);
+        }
+    }
+
+    fn list(&self, (value, list): (&Value, &[Value]), site: &Site<'_>, faults: &mut Vec<Cause>) {
+        let Some(child) = &self.items else { return };
+        let unknown = if site.is_unchanged(value) { Past::Kept } else { Past::New };
+        for (index, item) in list.iter().enumerate() {
+            let past = counterpart(&self.merge, item, site.old()).map_or(unknown, Past::Was);
+            child.walk(item, &site.below(&format!("[{index}]"), past), faults);
+        }
+    }
+}
+
+impl<'a> Site<'a> {
+    fn below(&self, step: &str, past: Past<'a>) -> Self {
+        Self { path: format!("{}{step}", self.path), past }
+    }
+
+    fn old(&self) -> Option<&'a Value> {
+        match self.past {
+            Past::Was(old) if !old.is_null() => Some(old),
+            Past::Was(_) | Past::New | Past::Kept => None,
+        }
+    }
+
+    fn is_unchanged(&self, value: &Value) -> bool {
+        match self.past {
+            Past::Was(old) => old == value,
+            Past::New => false,
+            Past::Kept => true,
+        }
+    }
+}
+
+impl Own {
+    fn compile(schema: &Value) -> Self {
+        let mut schema = schema.clone();
+        for (keyword, part) in schema.as_object_mut().into_iter().flatten() {
+            if keyword != RULES {
+                strip(part);
+            }
+        }
+        let schema = kube_cel::compile_schema(&schema);
+        let of_changes = schema
+            .validations
+            .iter()
+            .filter_map(|it| it.as_ref().ok())
+            .filter(|it| it.is_transition_rule)
+            .map(|it| it.rule.rule.clone())
+            .collect();
+        Self { schema, of_changes }
+    }
+
+    fn judge(&self, value: &Value, site: &Site<'_>, faults: &mut Vec<Cause>) {
+        let Err(errors) = kube_cel::validate_compiled(&self.schema, value, site.old()) else {
+            return;
+        };
+        for error in errors.into_vec() {
+            let may_stay = error.kind == ErrorKind::ValidationFailure
+                && !self.of_changes.contains(&error.rule);
+            if !(may_stay && site.is_unchanged(value)) {
+                faults.push(fault(&error, value, &site.path));
+            }
+        }
+    }
+}
+
+/// Takes the rules of parts away: they are compiled on their own.
+fn strip(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            map.remove(RULES);
+            map.values_mut().for_each(strip);
+        }
+        Value::Array(list) => list.iter_mut().for_each(strip),
+        _ => {}
+    }
+}
+
+fn fault(error: &ValidationError, value: &Value, path: &str) -> Cause {
+    let shown = match value {
+        Value::Object(_) => Value::from("object"),
+        Value::Array(_) => Value::from("array"),
+        other => other.clone(),
+    };
+    let text = &error.message;
+    let (reason, message) = match error.reason.as_deref() {
+        Some("FieldValueForbidden") => ("FieldValueForbidden", format!("Forbidden: {text}")),
+        Some("FieldValueRequired") => ("FieldValueRequired", format!("Required value: {text}")),
+        Some("FieldValueDuplicate") => ("FieldValueDuplicate", format!("Duplicate value: {shown}")),
+        _ => ("FieldValueInvalid", format!("Invalid value: {shown}: {text}")),
+    };
+    let part = match error.field_path.as_str() {
+        part if part.is_empty() || part.starts_with(['.', '[']) => part.to_owned(),
+        part => format!(".{part}"),
+    };
+    let path = format!("{path}{part}");
+    let path = path.trim_start_matches('.');
+    Cause::new(reason, if path.is_empty() { "<nil>" } else { path }, message)
+}

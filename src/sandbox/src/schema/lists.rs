@@ -1,0 +1,65 @@
+//! Lists whose items are told apart: which item is which, and which is there twice.
+
+use serde_json::Value;
+
+use crate::{
+    refusal::Cause,
+    schema::{Merge, Node, validate::join},
+};
+
+/// What an item of a list was before, if its list says how to tell.
+pub(super) fn counterpart<'a>(
+    merge: &Merge,
+    item: &Value,
+    old: Option<&'a Value>,
+) -> Option<&'a Value> {
+    let Merge::Keyed(keys) = merge else { return None };
+    old?.as_array()?.iter().find(|it| keys.iter().all(|key| it.get(key) == item.get(key)))
+}
+
+/// The items of sets and keyed lists that are there twice.
+pub(crate) fn duplicates(value: &Value, node: &Node) -> Vec<Cause> {
+    let mut faults = Vec::new();
+    walk(value, node, "", &mut faults);
+    faults
+}
+
+fn walk(value: &Value, node: &Node, path: &str, faults: &mut Vec<Cause>) {
+    match value {
+        Value::Object(map) => {
+            for (key, item) in map {
+                if let Some(child) = node.field(key) {
+                    walk(item, child, &join(path, key), faults);
+                }
+            }
+        }
+        Value::Array(list) => {
+            for (index, item) in list.iter().enumerate() {
+                let path = format!("{path}[{index}]");
+                if is_repeated(&list[..index], item, &node.merge) {
+                    let message = format!("Duplicate value: {}", identity(item, &node.merge));
+                    faults.push(Cause::new("FieldValueDuplicate", path.clone(), message));
+                }
+                if let Some(child) = node.item() {
+                    walk(item, child, &path, faults);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_repeated(before: &[Value], item: &Value, merge: &Merge) -> bool {
+    match merge {
+        Merge::Usual | Merge::Whole => false,
+        Merge::Set => before.contains(item),
+        Merge::Keyed(keys) => before.iter().any(|it| keys.iter().all(|key| it[key] == item[key])),
+    }
+}
+
+fn identity(item: &Value, merge: &Merge) -> Value {
+    match merge {
+        Merge::Keyed(keys) => keys.iter().map(|key| (key.clone(), item[key].clone())).collect(),
+        _ => item.clone(),
+    }
+}
