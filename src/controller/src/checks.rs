@@ -69,7 +69,10 @@ pub struct Handle {
 
 struct Inner {
     remotes: Arc<dyn Remotes>,
-    coalescer: Coalescer<Question, Answer>,
+    /// Within a cluster, on its way to its share of the slots.
+    in_cluster: Coalescer<(ClusterName, Question), Answer>,
+    /// Over all clusters, on the way to the remote: no cluster waits here for another's share.
+    over_all: Coalescer<Question, Answer>,
     secrets: Cache,
     limits: Arc<Limits>,
     metrics: Metrics,
@@ -111,7 +114,8 @@ impl Handle {
     pub fn new(settings: &Settings, remotes: Arc<dyn Remotes>, metrics: Metrics) -> Self {
         let inner = Inner {
             remotes,
-            coalescer: Coalescer::new(),
+            in_cluster: Coalescer::new(),
+            over_all: Coalescer::new(),
             secrets: Cache::new(settings.secrets_cache_time),
             limits: Arc::new(Limits::new(settings.parallelism)),
             metrics,
@@ -146,25 +150,25 @@ impl Handle {
         let auth = self.auth(asked).await?;
         let tls = if asked.source.skip_tls_verify { Tls::SkipVerify } else { Tls::Verify };
         let host = uri.host().to_owned();
+        let asked_host = host.clone();
 
         let question = (uri.clone(), auth.clone(), tls, reference.clone());
         let remote = Remote { auth, tls, ..Remote::new(uri) };
         let (inner, cluster) = (Arc::clone(&self.inner), asked.cluster.clone());
+        let key = (cluster.clone(), question.clone());
         let request = move |departure: coalesce::Departure| async move {
-            let _permit = inner.limits.enter(&cluster).await;
-            let (host, auth) = (remote.uri.host().to_owned(), remote.auth.clone());
-            if let Some(left) = inner.limits.paused(&host, &auth, Instant::now()) {
-                return Err(Error::Paused { host, left });
-            }
+            let _share = inner.limits.enter_share(&cluster).await;
+            // From here on another cluster's request may be the one that goes out.
             departure.sent();
-            let answer = inner.remotes.resolve(remote, reference).await;
-            inner.note(&host, &auth, &answer);
-            answer.map_err(|source| Error::Remote { source: Arc::new(source) })
+            let sender = Arc::clone(&inner);
+            let send =
+                move |departure| async move { sender.send(remote, reference, departure).await };
+            let (answer, share) = inner.over_all.ask(question, send).await;
+            inner.count_shared(&host, share);
+            answer
         };
-        let (answer, share) = self.inner.coalescer.ask(question, request).await;
-        if share == Share::Joined {
-            self.inner.metrics.git_coalesced_total.with_label_values(&[&host]).inc();
-        }
+        let (answer, share) = self.inner.in_cluster.ask(key, request).await;
+        self.inner.count_shared(&asked_host, share);
         answer
     }
 
@@ -185,6 +189,30 @@ impl Handle {
 }
 
 impl Inner {
+    /// One request, once there is a slot for it and the remote wants to hear from us.
+    async fn send(
+        &self,
+        remote: Remote,
+        reference: Reference,
+        departure: coalesce::Departure,
+    ) -> Answer {
+        let _slot = self.limits.enter().await;
+        let (host, auth) = (remote.uri.host().to_owned(), remote.auth.clone());
+        if let Some(left) = self.limits.paused(&host, &auth, Instant::now()) {
+            return Err(Error::Paused { host, left });
+        }
+        departure.sent();
+        let answer = self.remotes.resolve(remote, reference).await;
+        self.note(&host, &auth, &answer);
+        answer.map_err(|source| Error::Remote { source: Arc::new(source) })
+    }
+
+    fn count_shared(&self, host: &str, share: Share) {
+        if share == Share::Joined {
+            self.metrics.git_coalesced_total.with_label_values(&[host]).inc();
+        }
+    }
+
     fn note(&self, host: &str, auth: &Auth, answer: &Result<ger_git::Commit, ger_git::Error>) {
         let result = if answer.is_ok() { "ok" } else { "error" };
         self.metrics.git_requests_total.with_label_values(&[host, "ls-refs", result]).inc();

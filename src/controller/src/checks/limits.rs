@@ -28,11 +28,11 @@ pub(crate) struct Limits {
     paused: Mutex<HashMap<Caller, Instant>>,
 }
 
-/// The right to have one request in flight.
+/// The right to have one request more in flight.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    _of_cluster: Option<OwnedSemaphorePermit>,
-    _of_all: Option<OwnedSemaphorePermit>,
+    // The semaphores are never closed, so this is always some.
+    _held: Option<OwnedSemaphorePermit>,
 }
 
 impl Limits {
@@ -47,17 +47,19 @@ impl Limits {
         }
     }
 
-    /// Waits for a free slot: first within the cluster's share, then among all.
-    pub(crate) async fn enter(&self, cluster: &ClusterName) -> Permit {
+    /// Waits for a place within the cluster's share.
+    pub(crate) async fn enter_share(&self, cluster: &ClusterName) -> Permit {
         let share = {
             let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
             let share = clusters.entry(cluster.clone());
             Arc::clone(share.or_insert_with(|| Arc::new(Semaphore::new(self.share))))
         };
-        // The semaphores are never closed, so a permit always comes.
-        let of_cluster = share.acquire_owned().await.ok();
-        let of_all = Arc::clone(&self.slots).acquire_owned().await.ok();
-        Permit { _of_cluster: of_cluster, _of_all: of_all }
+        Permit { _held: share.acquire_owned().await.ok() }
+    }
+
+    /// Waits for a slot among all.
+    pub(crate) async fn enter(&self) -> Permit {
+        Permit { _held: Arc::clone(&self.slots).acquire_owned().await.ok() }
     }
 
     /// Remembers that `host` wants to be left alone by whoever holds `auth`.
@@ -93,11 +95,11 @@ mod tests {
         let edge = ClusterName::parse_spoke("edge-1").unwrap();
         let mut held = Vec::new();
         for _ in 0..16 {
-            held.push(limits.enter(&edge).await);
+            held.push(limits.enter_share(&edge).await);
         }
 
-        let more = futures::FutureExt::now_or_never(limits.enter(&edge));
-        let hub = futures::FutureExt::now_or_never(limits.enter(&ClusterName::hub()));
+        let more = futures::FutureExt::now_or_never(limits.enter_share(&edge));
+        let hub = futures::FutureExt::now_or_never(limits.enter_share(&ClusterName::hub()));
 
         assert!(more.is_none(), "the share is used up");
         assert!(hub.is_some(), "the others have slots");

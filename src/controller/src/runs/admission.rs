@@ -2,13 +2,14 @@
 //! nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ger_api::TriggerStatus;
+use ger_api::schedule_trigger::{ActionKind, ActionRef};
 use ger_core::admission::{self, Decision, Orphan, Slots, Standing, Waiting, Waits, Withdrawn};
 use ger_core::ledger::JobSighting;
-use ger_core::names::{ClusterName, TriggerKey};
+use ger_core::names::{ClusterName, TriggerKey, TriggerKind};
 use ger_core::{job, ledger as core_ledger};
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
@@ -141,8 +142,7 @@ impl Slot {
     async fn look(&mut self, fleet: &Fleet, cluster: &Cluster) -> Result<(), Error> {
         let views = self.views(cluster).await?;
         let limit = fleet.max_running_jobs;
-        let is_running = |it: &JobView| matches!(it.sighting, JobSighting::Running { .. });
-        let running = views.iter().filter(|it| is_running(it)).count();
+        let running = views.iter().filter(|it| is_running(cluster, it)).count();
         self.own_starts.retain(|uid| views.iter().any(|it| it.uid == *uid && it.suspended));
 
         let is_waiting = |it: &&Arc<JobView>| {
@@ -218,12 +218,12 @@ impl Slot {
         cluster: &Cluster,
         view: &JobView,
     ) -> Result<Waiting, Orphan> {
-        let trigger = trigger_of(cluster, view);
-        let status = trigger.as_ref().map(|it| (it.uid.as_str(), &it.status));
+        let known = known(cluster, view);
+        let status = known.as_ref().map(|it| (it.uid.as_str(), &it.status));
         let trigger_uid = view.trigger_uid.as_deref().unwrap_or_default();
         let standing =
             status.map_or(Standing::NotQueued, |(_, it)| Standing::of(it, &view.run_id, &view.uid));
-        let Some(trigger) = trigger.as_ref().filter(|_| standing == Standing::Queued) else {
+        let Some(known) = known.as_ref().filter(|_| standing == Standing::Queued) else {
             let orphan = admission::orphan(trigger_uid, &view.run_id, &view.uid, status);
             let since = *self.unknown.entry(view.uid.clone()).or_insert_with(Instant::now);
             let is_old = since.elapsed() >= ORPHANED_AFTER;
@@ -231,7 +231,7 @@ impl Slot {
         };
         self.unknown.remove(&view.uid);
         Ok(Waiting {
-            trigger: trigger.key.clone(),
+            trigger: known.key.clone(),
             run_id: view.run_id.clone(),
             job: view.name.clone(),
             job_uid: view.uid.clone(),
@@ -239,7 +239,7 @@ impl Slot {
             ledger: standing,
             withdrawn: if view.withdrawn { Withdrawn::Yes } else { Withdrawn::No },
             waited: self.waits.of(&view.uid),
-            timeout: waiting_timeout(fleet, cluster, trigger),
+            timeout: waiting_timeout(fleet, cluster, known),
         })
     }
 
@@ -251,6 +251,8 @@ impl Slot {
         trigger: &TriggerKey,
         run_id: &str,
     ) -> Result<(), Error> {
+        // Whatever comes of it: one that cannot be started is not the first again the next time.
+        self.served_last = Some(trigger.clone());
         // The store may be behind the ledger: what it no longer holds must not start.
         let live = ledger::read(cluster.client(), trigger).await?;
         let holds = |it: &Trigger| core_ledger::holds_queued(&it.status, run_id, &view.uid);
@@ -260,7 +262,6 @@ impl Slot {
         let unsuspend = json!({ "spec": { "suspend": false } });
         if jobs::patch(cluster, view, unsuspend).await? == Patched::Yes {
             self.own_starts.insert(view.uid.clone());
-            self.served_last = Some(trigger.clone());
             tracing::info!(%trigger, run = run_id, job = view.name, "job started");
         }
         Ok(())
@@ -327,40 +328,76 @@ fn gauge(fleet: &Fleet, cluster: &Cluster, running: usize, waiting: usize) {
     fleet.metrics.jobs_queue_waiting.with_label_values(&name).set(count(waiting));
 }
 
-/// The trigger of a Job, as the store has it, if it is the same one.
-fn trigger_of(cluster: &Cluster, view: &JobView) -> Option<Trigger> {
-    let (kind, name) = view.trigger.clone()?;
-    let key = TriggerKey {
-        cluster: cluster.name().clone(),
-        kind,
-        namespace: view.namespace.clone(),
-        name,
+/// What the stores know of a Job's trigger: its spec is not judged here.
+struct Known {
+    key: TriggerKey,
+    uid: String,
+    status: TriggerStatus,
+    action: ActionRef,
+}
+
+fn known(cluster: &Cluster, view: &JobView) -> Option<Known> {
+    with_trigger(cluster, view, |key, uid, status, action| Known {
+        key,
+        uid: uid.to_owned(),
+        status: status.clone(),
+        action: action.clone(),
+    })
+}
+
+/// Whether a Job runs that our ledger started. What only looks like one of ours takes nobody's place.
+fn is_running(cluster: &Cluster, view: &JobView) -> bool {
+    let holds = |status: &TriggerStatus| {
+        let mut unfinished = core_ledger::unfinished(status);
+        unfinished.any(|it| it.id == view.run_id && it.job_uid.as_deref() == Some(&view.uid))
     };
-    Trigger::of_store(&key, cluster.stores())
+    matches!(view.sighting, JobSighting::Running { .. })
+        && with_trigger(cluster, view, |_, _, status, _| holds(status)) == Some(true)
+}
+
+fn with_trigger<T>(
+    cluster: &Cluster,
+    view: &JobView,
+    look: impl FnOnce(TriggerKey, &str, &TriggerStatus, &ActionRef) -> T,
+) -> Option<T> {
+    static NOTHING: OnceLock<TriggerStatus> = OnceLock::new();
+    let (kind, name) = view.trigger.clone()?;
+    let (stores, namespace) = (cluster.stores(), view.namespace.clone());
+    let key = TriggerKey { cluster: cluster.name().clone(), kind, namespace, name };
+    let nothing = NOTHING.get_or_init(TriggerStatus::default);
+    let place = Some(view.namespace.as_str());
+    match kind {
+        TriggerKind::Schedule => {
+            let found = stores.schedule_triggers.find(place, &key.name)?;
+            let uid = found.metadata.uid.as_deref().unwrap_or_default();
+            Some(look(key, uid, found.status.as_ref().unwrap_or(nothing), &found.spec.action))
+        }
+        TriggerKind::Webhook => {
+            let found = stores.webhook_triggers.find(place, &key.name)?;
+            let uid = found.metadata.uid.as_deref().unwrap_or_default();
+            Some(look(key, uid, found.status.as_ref().unwrap_or(nothing), &found.spec.action))
+        }
+    }
 }
 
 /// How long a Job of this trigger may wait: its Action's own time, else the configured one.
-fn waiting_timeout(fleet: &Fleet, cluster: &Cluster, trigger: &Trigger) -> Duration {
-    use ger_api::schedule_trigger::ActionKind;
-    let configured = fleet.jobs.waiting_timeout;
-    let Ok(plan) = &trigger.plan else { return configured };
-    let stores = cluster.stores();
-    match plan.action.kind {
+fn waiting_timeout(fleet: &Fleet, cluster: &Cluster, known: &Known) -> Duration {
+    let (stores, name) = (cluster.stores(), &known.action.name);
+    match known.action.kind {
         ActionKind::Action => stores
             .actions
-            .find(Some(&trigger.key.namespace), &plan.action.name)
+            .find(Some(&known.key.namespace), name)
             .and_then(|it| Some(job::Action::of(&it).ok()?.waiting_timeout(&fleet.jobs))),
         ActionKind::ClusterAction => stores
             .cluster_actions
-            .find(None, &plan.action.name)
+            .find(None, name)
             .and_then(|it| Some(job::Action::of_cluster(&it).ok()?.waiting_timeout(&fleet.jobs))),
     }
-    .unwrap_or(configured)
+    .unwrap_or(fleet.jobs.waiting_timeout)
 }
 
 /// The monotonic time as core wants it: since a moment that never changes in this process.
 fn mono() -> ger_core::membership::Mono {
-    use std::sync::OnceLock;
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     let now = Instant::now();
     now.saturating_duration_since(*ORIGIN.get_or_init(|| now))

@@ -113,7 +113,23 @@ async fn swap_kind<K: Kind, T>(
         *object.status_slot() = Some(status.clone());
         let params =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        match api.replace_status(&key.name, &params, &object).await {
+        // A schema that drops our fields would keep the commit and lose the run. So what records a run
+        // is tried first, and written only when all of it would be kept.
+        let is_tried = status.sequence == trigger.status.sequence;
+        let trial = PostParams { dry_run: true, ..params.clone() };
+        let tried = if is_tried {
+            None
+        } else {
+            Some(api.replace_status(&key.name, &trial, &object).await)
+        };
+        let written = match tried {
+            Some(Ok(tried)) if !holds(&Trigger::of(key, &tried).status, &status) => {
+                return Err(Error::Pruned { key: key.clone() });
+            }
+            Some(Err(refused)) => Err(refused),
+            Some(Ok(_)) | None => api.replace_status(&key.name, &params, &object).await,
+        };
+        match written {
             Ok(written) => {
                 let trigger = Trigger::of(key, &written);
                 if !holds(&trigger.status, &status) {

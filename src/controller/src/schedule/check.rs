@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use ger_api::status::RunPhase;
+use ger_api::status::{CheckedSource, RunPhase};
 use ger_core::ledger::{self, Answer, Basis, Check, Firing, Notice, Verdict};
 use ger_core::plan::{Plan, Source};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::fire::Turn;
-use super::memory::backoff;
+use super::memory::{OfSource, backoff};
 use crate::checks::Asked;
 use crate::runs::ledger::{Step, swap};
 use crate::runs::sources::{self, Found};
@@ -26,6 +26,41 @@ struct Question {
     found: Found,
     basis: Basis,
     firing: Firing,
+}
+
+/// Whether a source is to be asked apart from the trigger's own times.
+enum Urgency {
+    Confirm(Option<String>),
+    Now,
+    /// It fails, and its next try is still to come.
+    Later,
+    None,
+}
+
+/// Judges by what is remembered and by what is recorded: what another replica, or this one before it
+/// died, left undone is due at once.
+fn urgency(memory: &OfSource, record: Option<&CheckedSource>, found: &Found) -> Urgency {
+    let now = Instant::now();
+    if let Some((at, nominal)) = &memory.confirm
+        && *at <= now
+    {
+        return Urgency::Confirm(nominal.clone());
+    }
+    if memory.failed_with.as_ref().is_some_and(|it| *it != found.version) {
+        return Urgency::Now;
+    }
+    if let Some(at) = memory.retry_at {
+        return if at <= now { Urgency::Now } else { Urgency::Later };
+    }
+    let was_cleared = |it: &CheckedSource| {
+        it.commit_hash.is_none() && (it.checked_at.is_some() || it.changed.is_some())
+    };
+    let is_failing = |it: &CheckedSource| it.failures > 0 && memory.failures == 0;
+    if record.is_some_and(|it| was_cleared(it) || is_failing(it)) {
+        Urgency::Now
+    } else {
+        Urgency::None
+    }
 }
 
 /// Why a turn looks at its sources.
@@ -70,7 +105,7 @@ impl Turn<'_> {
             self.fleet.metrics.schedule_lag_seconds.observe(self.due_at.elapsed().as_secs_f64());
         }
 
-        let asked = self.ask_all(plan, questions).await;
+        let asked = Box::pin(self.ask_all(plan, questions)).await;
         timer.observe_duration();
         // The next one counts from the end of this one, whatever came of it: what failed has its own timer.
         if is_tick {
@@ -83,12 +118,32 @@ impl Turn<'_> {
 
     /// Keeps the timer, unless the schedule is new: then what was last done decides.
     fn plan_next(&mut self, plan: &Plan, now: Timestamp) {
-        if self.memory.next_check.is_some() && self.memory.schedule == plan.schedule {
+        let Some(schedule) = &plan.schedule else {
+            self.memory.next_check = None;
             return;
-        }
-        let last = self.memory.last_check.or(self.trigger.status.last_run);
-        self.memory.next_check = plan.schedule.as_ref().map(|it| it.first(self.key, last, now));
-        self.memory.schedule.clone_from(&plan.schedule);
+        };
+        let is_kept = self.memory.schedule.as_ref() == Some(schedule);
+        let next = match self.memory.next_check.filter(|_| is_kept) {
+            Some(next) => next,
+            None => schedule.first(self.key, self.last_done(plan), now),
+        };
+        // A wall clock that was set back would otherwise stop the schedule for as long.
+        self.memory.next_check = Some(next.min(schedule.next(now)));
+        self.memory.schedule = Some(schedule.clone());
+    }
+
+    /// When all sources were last seen to: by this replica, else by the record of the one that waits
+    /// longest. None if one was never.
+    fn last_done(&self, plan: &Plan) -> Option<Timestamp> {
+        let status = &self.trigger.status;
+        let of_source = |name: &String| {
+            let record = status.checked_sources.get(name)?;
+            // The original kept no time for a source, only for the trigger.
+            let of_trigger = status.last_run.filter(|_| record.commit_hash.is_some());
+            record.checked_at.or(of_trigger)
+        };
+        let recorded = || plan.sources.iter().map(of_source).min().flatten();
+        self.memory.last_check.or_else(recorded)
     }
 
     /// What is to be asked now: everything at a tick, between ticks what is retried or requested.
@@ -105,20 +160,17 @@ impl Turn<'_> {
         for name in &plan.sources {
             let found = sources::find(self.cluster.stores(), self.key, plan, name);
             let memory = self.memory.sources.entry(name.clone()).or_default();
-            let is_over = |at: Option<Instant>| at.is_some_and(|at| at <= Instant::now());
-            let is_mended = memory.failed_with.as_ref().is_some_and(|it| *it != found.version);
-            let confirm = memory.confirm.clone().filter(|it| is_over(Some(it.0)));
-            let record = self.trigger.status.checked_sources.get(name);
+            let record = self.trigger.status.checked_sources.get(name).map(Box::as_ref);
             let last = record.and_then(|it| it.checked_at).or(self.trigger.status.last_run);
             let nominal = || plan.schedule.as_ref().map_or_else(String::new, |it| it.nominal(last));
-            let firing = if let Some((_, nominal)) = confirm {
-                Firing::Confirm { nominal }
-            } else if occasion == Occasion::Tick || is_over(memory.retry_at) || is_mended {
-                Firing::Tick { nominal: nominal() }
-            } else if requested.contains(name.as_str()) && memory.retry_at.is_none() {
-                Firing::Requested
-            } else {
-                continue;
+            let is_requested = requested.contains(name.as_str());
+            let firing = match urgency(memory, record, &found) {
+                Urgency::Confirm(nominal) => Firing::Confirm { nominal },
+                Urgency::Now => Firing::Tick { nominal: nominal() },
+                Urgency::None if occasion == Occasion::Tick => Firing::Tick { nominal: nominal() },
+                Urgency::None if is_requested => Firing::Requested,
+                // A source that fails is asked by its own timer, however short the interval is.
+                Urgency::None | Urgency::Later => continue,
             };
             let basis = ledger::basis(plan, &self.trigger.status, name, &found.fingerprint);
             questions.push(Question { found, basis, firing });
@@ -139,23 +191,34 @@ impl Turn<'_> {
         let mut asking: FuturesUnordered<_> = questions.into_iter().map(&ask).collect();
         let mut repeats = 0;
         let mut failed = None;
+        let mut known = self.trigger.status.sequence;
         while let Some((question, answer)) = asking.next().await {
             match self.take_answer(plan, &question, answer).await {
                 Ok(Some(again)) if repeats < REPEATS => {
                     repeats += 1;
                     asking.push(ask(again));
                 }
-                Ok(Some(again)) => {
-                    let memory =
-                        self.memory.sources.entry(again.basis.source().to_owned()).or_default();
-                    memory.retry_at = Some(Instant::now() + backoff(1));
-                }
+                Ok(Some(again)) => self.retry(again.basis.source()),
                 Ok(None) => {}
-                // The other answers still count.
-                Err(error) => failed = Some(error),
+                // The other answers still count, and this one is asked for again: nothing of it is
+                // in the ledger.
+                Err(error) => {
+                    failed = Some(error);
+                    self.retry(question.basis.source());
+                }
             }
+            // What was recorded does not wait for a source that hangs.
+            let is_news = std::mem::replace(&mut known, self.trigger.status.sequence) != known;
+            let driven = if is_news { self.drive(plan).await } else { Ok(()) };
+            failed = failed.or_else(|| driven.err());
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    fn retry(&mut self, source: &str) {
+        let memory = self.memory.sources.entry(source.to_owned()).or_default();
+        memory.failures = memory.failures.saturating_add(1);
+        memory.retry_at = Some(Instant::now() + backoff(memory.failures));
     }
 
     /// Takes one answer into the ledger; gives the question back, as of now, if it must be asked again.

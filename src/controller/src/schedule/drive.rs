@@ -16,6 +16,9 @@ use crate::runs::jobs::Patched;
 use crate::runs::ledger::Moved;
 use crate::runs::{Error, jobs, sources};
 
+/// What just failed is not tried again at once.
+const TRIED_LATELY: Duration = Duration::from_millis(500);
+
 impl Turn<'_> {
     /// Takes every unfinished run one step on, or as far as it goes without waiting.
     pub(super) async fn drive(&mut self, plan: &Plan) -> Result<(), Error> {
@@ -23,23 +26,29 @@ impl Turn<'_> {
         let waits = |it: &Run, id: &str| it.phase == RunPhase::Pending && it.id == id;
         // What waits no longer, or for somebody to end the suspension, needs no timer.
         self.memory.pending.retain(|id, _| !plan.suspend && runs.iter().any(|it| waits(it, id)));
+        let mut result = Ok(());
         for run in &runs {
-            match run.phase {
-                RunPhase::Requested => self.drop_unlisted(plan, run).await?,
-                // While suspended nothing starts; what is recorded waits.
-                RunPhase::Pending if plan.suspend => {}
-                RunPhase::Pending => self.make(plan, run).await?,
-                RunPhase::Queued if self.take_back(plan, run).await? => {}
-                RunPhase::Queued | RunPhase::Running => self.observe(run).await?,
-                RunPhase::Succeeded
-                | RunPhase::Failed
-                | RunPhase::Expired
-                | RunPhase::Deleted
-                | RunPhase::Skipped
-                | RunPhase::Unchanged => {}
-            }
+            // One that cannot go on holds up none of the others.
+            result = result.and(self.step(plan, run).await);
         }
-        Ok(())
+        result
+    }
+
+    async fn step(&mut self, plan: &Plan, run: &Run) -> Result<(), Error> {
+        match run.phase {
+            RunPhase::Requested => self.drop_unlisted(plan, run).await,
+            // While suspended nothing starts; what is recorded waits.
+            RunPhase::Pending if plan.suspend => Ok(()),
+            RunPhase::Pending => self.make(plan, run).await,
+            RunPhase::Queued if self.take_back(plan, run).await? => Ok(()),
+            RunPhase::Queued | RunPhase::Running => self.observe(run).await,
+            RunPhase::Succeeded
+            | RunPhase::Failed
+            | RunPhase::Expired
+            | RunPhase::Deleted
+            | RunPhase::Skipped
+            | RunPhase::Unchanged => Ok(()),
+        }
     }
 
     /// Records what became of Jobs, and nothing else.
@@ -64,8 +73,12 @@ impl Turn<'_> {
 
     async fn make(&mut self, plan: &Plan, run: &Run) -> Result<(), Error> {
         let now = Instant::now();
-        let first = Pending { since: now, attempts: 0, retry_at: now };
+        let first = Pending { since: now, attempts: 0, tried_at: now, retry_at: now };
         let waits = *self.memory.pending.entry(run.id.clone()).or_insert(first);
+        // A turn drives more than once.
+        if waits.attempts > 0 && waits.tried_at.elapsed() < TRIED_LATELY {
+            return Ok(());
+        }
         // Another version of the Action or the source may have mended what was in the way, so a wake
         // tries at once; only the timer keeps to the backoff.
         if !self.work.still_mine() {
@@ -74,9 +87,10 @@ impl Turn<'_> {
         let made = jobs::make(self.fleet, &self.cluster, plan, run, self.work.transitions()).await;
         let made = match made {
             Ok(made) => made,
+            // Said on the trigger, and ended when it has lasted too long, as everything that blocks.
             Err(error) => {
-                self.later(run, waits);
-                return Err(error);
+                let message = format!("{:#}", anyhow::Error::new(error));
+                jobs::Made::Blocked { reason: "ApiRefused", message }
             }
         };
         match made {
@@ -186,12 +200,22 @@ impl Turn<'_> {
         let moved = self
             .transit(|live| ledger::blocked(&live.status, &run.id, reason, message, now))
             .await?;
-        if moved == Moved::Yes {
+        if moved == Moved::Yes && !self.was_said_before(run, reason) {
             let message = format!("run {} of source {}: {message}", run.id, run.source);
             self.tell(&Notice { severity: Severity::Warning, reason: reason.to_owned(), message })
                 .await;
         }
         Ok(())
+    }
+
+    /// Whether the source's run before this one waited for the same until it expired.
+    fn was_said_before(&self, run: &Run, reason: &str) -> bool {
+        let runs = &self.trigger.status.runs;
+        let mut before = runs.iter().rev().skip_while(|it| it.id != run.id).skip(1);
+        before.find(|it| it.source == run.source).is_some_and(|it| {
+            let said = it.message.as_deref().and_then(|it| it.strip_prefix(reason));
+            it.phase == RunPhase::Expired && said.is_some_and(|it| it.starts_with(": "))
+        })
     }
 
     /// Takes a Job that has not started back, where it is no longer what is wanted: its Action was
@@ -288,7 +312,10 @@ impl Turn<'_> {
     fn later(&mut self, run: &Run, waits: Pending) {
         let attempts = waits.attempts.saturating_add(1);
         let retry_at = Instant::now() + backoff(attempts);
-        self.memory.pending.insert(run.id.clone(), Pending { attempts, retry_at, ..waits });
+        let tried_at = Instant::now();
+        self.memory
+            .pending
+            .insert(run.id.clone(), Pending { attempts, tried_at, retry_at, ..waits });
     }
 
     /// The source is due again: its record was cleared.

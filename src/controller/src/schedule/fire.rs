@@ -19,6 +19,9 @@ use crate::runs::trigger::{FINALIZER_OF_THE_ORIGINAL, Trigger};
 use crate::runs::{Error, Fleet, Remedy, events};
 use crate::shards::Work;
 
+/// When a turn that was refused is tried again, unless the trigger is forgotten before.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
 /// A turn of one trigger. It may end after any line: the next owner starts from the top and, by the
 /// same ids, ends with the same runs.
 pub(super) struct Turn<'a> {
@@ -40,19 +43,22 @@ pub(super) async fn fire(
     memory: Memory,
     due_at: Instant,
 ) -> (Memory, Option<Instant>) {
-    let Some(work) = fleet.shards.begin(key) else { return (Memory::default(), None) };
+    // Not ours at this moment: should it become so again before anybody looks, it is found.
+    let refused = Instant::now() + LOOK_AGAIN;
+    let Some(work) = fleet.shards.begin(key) else { return (Memory::default(), Some(refused)) };
     let Some(cluster) = fleet.clusters.cluster(&key.cluster) else { return (memory, None) };
     // Its schedules pause; we are woken when it is back.
     if cluster.state() != State::Ready {
         return (memory, None);
     }
     let Some(trigger) = Trigger::of_store(key, cluster.stores()) else { return (memory, None) };
+    let memory = memory.of(&trigger.uid);
     let labels = [key.cluster.as_str(), &key.namespace, key.kind.as_str(), &key.name];
     fleet.metrics.reconcile_count.with_label_values(&labels).inc();
     let timer = fleet.metrics.reconcile_duration_seconds.with_label_values(&labels).start_timer();
 
     let mut turn = Turn { fleet, key, cluster, work, trigger, memory, due_at };
-    let taken = turn.take().await;
+    let taken = Box::pin(turn.take()).await;
     timer.observe_duration();
     let error = match taken {
         Ok(again) => {
@@ -93,7 +99,10 @@ impl Turn<'_> {
             }
         };
         self.request(&plan).await?;
-        self.check(&plan).await?;
+        // What is recorded already does not wait for the remotes.
+        let driven = self.drive(&plan).await;
+        Box::pin(self.check(&plan)).await?;
+        driven?;
         self.accept(&plan).await?;
         self.drive(&plan).await?;
         Ok(self.next(&plan))
@@ -222,7 +231,7 @@ impl Turn<'_> {
         let check = self.memory.next_check.filter(|it| !plan.suspend && *it != Timestamp::MAX);
         let check = check.map(|at| Instant::now() + self.fleet.clock.until(at));
         let pending = self.memory.pending.values().map(|it| it.retry_at);
-        let timers = timers.flatten().filter(|_| !plan.suspend);
-        timers.chain(check).chain(pending).min()
+        let timers = timers.flatten().chain(pending).filter(|_| !plan.suspend);
+        timers.chain(check).min()
     }
 }

@@ -15,6 +15,8 @@ const LAST_RETRY: Duration = Duration::from_mins(2);
 /// What a replica remembers of a trigger that it works. Lost at a handover, and found again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
+    /// Whose memory it is: a trigger that was created anew under the name begins anew.
+    uid: String,
     /// The schedule that `next_check` was computed for.
     pub(super) schedule: Option<Schedule>,
     pub(super) next_check: Option<Timestamp>,
@@ -25,6 +27,13 @@ pub(super) struct Memory {
     pub(super) pending: BTreeMap<String, Pending>,
     /// How often in a row the cluster did not take what was to be written.
     pub(super) failures: u32,
+}
+
+impl Memory {
+    /// The memory of this trigger: another one's is forgotten.
+    pub(super) fn of(self, uid: &str) -> Self {
+        if self.uid == uid { self } else { Self { uid: uid.to_owned(), ..Self::default() } }
+    }
 }
 
 /// What is remembered of a source.
@@ -44,6 +53,7 @@ pub(super) struct OfSource {
 pub(super) struct Pending {
     pub(super) since: Instant,
     pub(super) attempts: u32,
+    pub(super) tried_at: Instant,
     pub(super) retry_at: Instant,
 }
 

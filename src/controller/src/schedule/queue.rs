@@ -1,9 +1,13 @@
 //! Which trigger is worked next, and when? A timer queue with each key once, and never worked twice at once.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use ger_core::names::TriggerKey;
 use tokio::time::Instant;
+
+/// The least time between two turns of a trigger that nobody woke.
+const SHORTEST: Duration = Duration::from_millis(20);
 
 /// The timers of the triggers of this replica's shards. Knows no clock: time is an argument.
 #[derive(Debug)]
@@ -107,6 +111,8 @@ impl<M: Clone + Default> Queue<M> {
     /// The work on `key` ended: what it leaves, and when it wants to be worked again, if ever.
     pub fn done(&mut self, key: &TriggerKey, memory: M, again: Option<Instant>, now: Instant) {
         let Some(entry) = self.entries.get_mut(key) else { return };
+        // A timer that is past as soon as it is set must not keep a worker busy.
+        let again = again.map(|at| at.max(now + SHORTEST));
         let again = match entry.stage {
             Stage::Working(Meanwhile::Forgotten) => {
                 self.entries.remove(key);
