@@ -119,7 +119,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let namespace = settings.namespace.clone().unwrap_or_else(own_namespace);
     let clusters = replica::cluster_settings(&settings, &namespace);
     let hub = clusters::hub_clients(&clusters).await.context("cannot reach the hub")?;
-    let utility = crate::utility::listen(([0, 0, 0, 0], settings.utility_port).into()).await?;
+    let utility = crate::utility::listen(settings.utility).await?;
     let clock = Clock::system();
     let parts = replica::Parts {
         member: MemberId::new(replica::member_name(&clock)),

@@ -2,6 +2,7 @@
 
 mod action;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -55,6 +56,11 @@ pub struct Flags {
     #[arg(short, long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub utility_port: Option<u16>,
+
+    /// The address on which probes and metrics are served.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub utility_address: Option<IpAddr>,
 
     /// Webhook checks at once. Webhooks are not served yet.
     #[arg(long)]
@@ -181,7 +187,7 @@ pub struct Flags {
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub namespace: Option<String>,
-    pub utility_port: u16,
+    pub utility: SocketAddr,
     pub schedule_parallelism: u8,
     pub secrets_cache_time: Duration,
     pub metrics_prefix: String,
@@ -243,7 +249,10 @@ impl Settings {
         Ok(Self {
             ignored: ignored(&flags),
             namespace: flags.namespace,
-            utility_port: flags.utility_port.unwrap_or(3000),
+            utility: SocketAddr::new(
+                flags.utility_address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+                flags.utility_port.unwrap_or(3000),
+            ),
             schedule_parallelism: flags.schedule_parallelism.unwrap_or(16).max(1),
             secrets_cache_time: Duration::from_secs(flags.secrets_cache_time.unwrap_or(60).max(1)),
             metrics_prefix: flags.metrics_prefix.unwrap_or_else(|| "git_events_runner".to_owned()),
@@ -309,7 +318,7 @@ mod tests {
         let settings = Settings::load(Some(&file), &flags).unwrap();
 
         assert_eq!(settings.shards.get(), 8, "from the file");
-        assert_eq!(settings.utility_port, 3200, "the flag wins over the file");
+        assert_eq!(settings.utility.port(), 3200, "the flag wins over the file");
         assert_eq!(settings.lease_duration, Duration::from_secs(15), "the default");
         assert_eq!(settings.action.max_running_jobs, 2);
         assert_eq!(settings.action.ttl_seconds_after_finished, 7200);

@@ -86,6 +86,10 @@ impl Turn<'_> {
         let occasion = if is_tick { Occasion::Tick } else { Occasion::Between };
         let questions = self.questions(plan, occasion);
         if questions.is_empty() {
+            // A tick at which every source waits for a timer of its own is over.
+            if is_tick {
+                self.memory.next_check = plan.schedule.as_ref().map(|it| it.next(now));
+            }
             return Ok(());
         }
         let labels = [

@@ -1,0 +1,197 @@
+//! The real ground: served clusters, git over http, Jobs as processes, and the controller's own program.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use git_events_runner::dev::executor::{self, Finished};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use kube_sandbox::{Sandbox, Server};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::fleet::{HOME, create_namespace, install_crds, keep};
+use crate::wait::look_until;
+
+/// Longer than anything here takes on a busy machine.
+const LONG: Duration = Duration::from_mins(1);
+
+/// A cluster that is served, with an executor for its Jobs.
+#[derive(Debug)]
+pub struct Site {
+    pub sandbox: Sandbox,
+    pub server: Server,
+    pub kubeconfig: PathBuf,
+}
+
+impl Site {
+    pub fn admin(&self) -> Client {
+        Client::new(self.sandbox.client_router("story"), "default")
+    }
+}
+
+/// Everything real. Dropping it ends everything.
+#[derive(Debug)]
+pub struct World {
+    pub git: ger_git::backend::Server,
+    /// The pods that have finished.
+    pub finished: mpsc::Receiver<Finished>,
+    program: PathBuf,
+    folder: TempDir,
+    background: JoinSet<()>,
+    reports: mpsc::Sender<Finished>,
+}
+
+impl World {
+    /// A Git server, and the program to run.
+    pub async fn start(program: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let repositories = folder.path().join("repositories");
+        std::fs::create_dir(&repositories).expect("a new folder takes another");
+        let git = ger_git::backend::Server::start(&repositories).await;
+        let (reports, finished) = mpsc::channel(64);
+        Self {
+            git: git.expect("git is installed"),
+            finished,
+            program: program.into(),
+            folder,
+            background: JoinSet::new(),
+            reports,
+        }
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A cluster with our CRDs that runs Jobs as processes.
+    pub async fn site(&mut self, name: &'static str) -> Site {
+        let sandbox = Sandbox::new(name);
+        let server = sandbox.serve(([127, 0, 0, 1], 0).into()).await;
+        let server = server.expect("a free port is found");
+        let kubeconfig = self.folder.path().join(format!("{name}.kubeconfig"));
+        std::fs::write(&kubeconfig, server.kubeconfig()).expect("the folder is ours");
+        self.background.spawn(sandbox.run_controllers());
+        let site = Site { sandbox, server, kubeconfig };
+        install_crds(&site.admin(), keep).await;
+        for namespace in [HOME, crate::objects::APPS] {
+            create_namespace(&site.admin(), namespace).await;
+        }
+        let pods = self.folder.path().join("pods");
+        let settings = executor::Settings {
+            program: self.program.clone(),
+            finished: Some(self.reports.clone()),
+            sandbox: Some(site.sandbox.clone()),
+            ..executor::Settings::new(pods).expect("this program has a path")
+        };
+        let client = Client::new(site.sandbox.client_router("executor"), "default");
+        let running = executor::run(name, client, settings, CancellationToken::new());
+        self.background.spawn(async move {
+            running.await.expect("an executor ends only when it is stopped");
+        });
+        site
+    }
+
+    /// Registers a served cluster on the hub.
+    pub async fn register(&self, hub: &Site, name: &str, spoke: &Site) {
+        let secret = json!({
+            "metadata": {
+                "name": name, "namespace": HOME,
+                "labels": { "sigs.k8s.io/multicluster-runtime-kubeconfig": "true" },
+            },
+            "stringData": { "kubeconfig": spoke.server.kubeconfig() },
+        });
+        let secret = serde_json::from_value(secret).expect("it is a Secret");
+        let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(hub.admin(), HOME);
+        secrets.create(&PostParams::default(), &secret).await.expect("the hub takes a Secret");
+    }
+
+    /// Starts the program as in production, against a hub.
+    pub async fn run(&self, hub: &Site) -> Program {
+        // Bound for a moment: the program binds it right after.
+        let free = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port is found");
+        let port = free.local_addr().expect("it is bound").port();
+        drop(free);
+        let log = self.folder.path().join("controller.log");
+        let output = std::fs::File::create(&log).expect("the folder is ours");
+        let errors = output.try_clone().expect("a file has two handles");
+        let child = Command::new(&self.program)
+            .args(["run", "--allow-loopback-clusters", "--json-logs", "--namespace", HOME])
+            .args(["--lease-duration", "3", "--lease-renew", "1", "--shards", "4"])
+            .args(["--utility-address", "127.0.0.1", "--utility-port", &port.to_string()])
+            .env("KUBECONFIG", &hub.kubeconfig)
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .kill_on_drop(true)
+            .spawn();
+        Program { child: child.expect("the program can be started"), port, log }
+    }
+}
+
+/// The program, as it runs.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    port: u16,
+    log: PathBuf,
+}
+
+impl Program {
+    /// What one of its paths answers: status and body.
+    pub async fn http(&self, path: &str) -> Option<(u16, String)> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.ok()?;
+        let status = answer.split(' ').nth(1)?.parse().ok()?;
+        Some((status, answer.split_once("\r\n\r\n")?.1.to_owned()))
+    }
+
+    /// Waits until it takes part.
+    pub async fn ready(&mut self) {
+        let ready = look_until(LONG, async || {
+            self.http("/ready").await.filter(|(status, _)| *status == 200)
+        });
+        assert!(ready.await.is_some(), "it is not ready:\n{}", self.log());
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Asks it to end as Kubernetes does, and gives its exit code.
+    pub async fn stop(mut self) -> Option<i32> {
+        let id = self.child.id().expect("it runs").to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status().await;
+        assert!(asked.is_ok_and(|it| it.success()), "it cannot be asked to end");
+        let ended = timeout(LONG, self.child.wait()).await;
+        ended.expect("it ends in time").expect("it is our child").code()
+    }
+}
+
+/// Runs kubectl, and gives whether it succeeded and what it printed. None where there is no kubectl.
+pub async fn kubectl(kubeconfig: &Path, arguments: &[&str]) -> Option<(bool, String)> {
+    let command = Command::new("kubectl")
+        .arg("--kubeconfig")
+        .arg(kubeconfig)
+        .args(arguments)
+        .env("HOME", kubeconfig.parent()?)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(LONG, command).await.expect("kubectl ends in time").ok()?;
+    let text = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8_lossy(&text).into_owned()))
+}
