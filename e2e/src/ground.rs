@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 /// By the machine's clock. Hours of virtual time take seconds.
-const LONGEST: Duration = Duration::from_mins(3);
+const LONGEST: Duration = Duration::from_mins(10);
 
 /// The ground of a story.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ mod prune;
 #[cfg(test)]
 mod tests;
 
-pub use conditions::{accepted, wrong_config};
+pub use conditions::{accepted, slim, wrong_config};
 pub use id::run_id;
 pub use phase::{
     JobSighting, Transition, back_to_pending, blocked, expired, failed, holds_queued,

@@ -273,8 +273,9 @@ impl Held for JobView {
 /// Drops what nobody reads: managed fields alone are three quarters of an object's memory.
 pub(super) fn prune(meta: &mut ObjectMeta) {
     meta.managed_fields = None;
+    meta.labels = None;
     if let Some(annotations) = &mut meta.annotations {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+        annotations.retain(|name, _| name.starts_with(ger_core::job::PREFIX));
     }
     // A map that was emptied keeps its memory.
     meta.annotations.take_if(|it| it.is_empty());

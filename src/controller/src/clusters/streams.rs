@@ -4,8 +4,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use ger_api::schedule_trigger::{ActionKind, SourceKind};
-use ger_api::{Action, ClusterAction, ClusterGitRepo, GitRepo, ScheduleTrigger, WebhookTrigger};
+use ger_api::{
+    Action, ClusterAction, ClusterGitRepo, GitRepo, ScheduleTrigger, TriggerStatus, WebhookTrigger,
+};
 use ger_core::job::RUN_ID;
+use ger_core::ledger;
 use ger_core::names::{ClusterName, TriggerKey, TriggerKind};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -210,13 +213,14 @@ fn parts<H: Held>(change: &Change<H>) -> (&str, &str, bool) {
 }
 
 macro_rules! watched {
-    ($kind:ty, $stream:literal, $store:ident, |$cluster:ident, $change:ident| $event:expr) => {
+    ($kind:ty, $stream:literal, $store:ident, $slim:expr, |$cluster:ident, $change:ident| $event:expr) => {
         impl Watched for $kind {
             const STREAM: &'static str = $stream;
             type Held = Self;
 
             fn hold(mut self) -> Self {
                 prune(self.meta_mut());
+                $slim(&mut self);
                 self
             }
 
@@ -231,22 +235,45 @@ macro_rules! watched {
     };
 }
 
-watched!(ScheduleTrigger, "scheduletriggers", schedule_triggers, |cluster, change| {
-    trigger_event(cluster, TriggerKind::Schedule, change)
-});
-watched!(WebhookTrigger, "webhooktriggers", webhook_triggers, |cluster, change| {
-    trigger_event(cluster, TriggerKind::Webhook, change)
-});
-watched!(GitRepo, "gitrepos", git_repos, |cluster, change| {
-    source_event(cluster, SourceKind::GitRepo, change)
-});
-watched!(ClusterGitRepo, "clustergitrepos", cluster_git_repos, |cluster, change| {
-    source_event(cluster, SourceKind::ClusterGitRepo, change)
-});
-watched!(Action, "actions", actions, |cluster, change| {
-    action_event(cluster, ActionKind::Action, change)
-});
-watched!(ClusterAction, "clusteractions", cluster_actions, |cluster, change| {
+/// Keeps of a trigger's status what is decided by; what is written is decided on a live read.
+fn slim(status: &mut Option<TriggerStatus>) {
+    if let Some(status) = status {
+        ledger::slim(status);
+    }
+}
+
+watched!(
+    ScheduleTrigger,
+    "scheduletriggers",
+    schedule_triggers,
+    |it: &mut Self| slim(&mut it.status),
+    |cluster, change| trigger_event(cluster, TriggerKind::Schedule, change)
+);
+watched!(
+    WebhookTrigger,
+    "webhooktriggers",
+    webhook_triggers,
+    |it: &mut Self| slim(&mut it.status),
+    |cluster, change| trigger_event(cluster, TriggerKind::Webhook, change)
+);
+watched!(GitRepo, "gitrepos", git_repos, |_: &mut Self| (), |cluster, change| source_event(
+    cluster,
+    SourceKind::GitRepo,
+    change
+));
+watched!(
+    ClusterGitRepo,
+    "clustergitrepos",
+    cluster_git_repos,
+    |_: &mut Self| (),
+    |cluster, change| source_event(cluster, SourceKind::ClusterGitRepo, change)
+);
+watched!(Action, "actions", actions, |_: &mut Self| (), |cluster, change| action_event(
+    cluster,
+    ActionKind::Action,
+    change
+));
+watched!(ClusterAction, "clusteractions", cluster_actions, |_: &mut Self| (), |cluster, change| {
     action_event(cluster, ActionKind::ClusterAction, change)
 });
 

@@ -44,6 +44,16 @@ pub fn accepted(status: &TriggerStatus, generation: i64, now: Timestamp) -> Tran
     Transition::Write(Box::new(next))
 }
 
+/// Leaves of a status what is needed to see that there is nothing to do: what is finished and what only
+/// people read are most of it, and a replica holds many. Whatever is written is decided on a whole one.
+pub fn slim(status: &mut TriggerStatus) {
+    status.runs.retain(|it| !it.phase.is_final());
+    status.runs.shrink_to_fit();
+    status.conditions.retain(|it| it.type_ == STALLED);
+    status.conditions.shrink_to_fit();
+    status.unknown.clear();
+}
+
 /// Whether the status does not say yet that this generation was understood.
 pub(crate) fn is_unsaid(status: &TriggerStatus, generation: i64) -> bool {
     status.observed_generation != Some(generation) || find(status, STALLED).is_none_or(is_true)

@@ -150,3 +150,20 @@ fn records_of_sources_no_longer_listed_are_dropped_with_the_next_write() {
     assert_eq!(status.checked_sources.keys().collect::<Vec<_>>(), ["app"]);
     assert_eq!(said(&status, "SourcesReachable").0, "True");
 }
+
+#[test]
+fn what_is_left_of_a_slim_status_shows_that_there_is_nothing_to_do() {
+    let plan = plan();
+    let fine = succeed(&written(check(&plan, &TriggerStatus::default(), head('a'), 0)), 1);
+    let mut slim = fine.clone();
+    super::super::slim(&mut slim);
+    assert!(slim.runs.is_empty() && slim.conditions.len() < fine.conditions.len());
+
+    assert_eq!(check(&plan, &slim, head('a'), 10), Verdict::Nothing);
+    assert!(matches!(check(&plan, &slim, head('b'), 10), Verdict::Write { .. }));
+    let running = written(check(&plan, &fine, head('b'), 10));
+    let mut slim = running.clone();
+    super::super::slim(&mut slim);
+    let unfinished: Vec<_> = unfinished(&running).collect();
+    assert_eq!(slim.runs.iter().collect::<Vec<_>>(), unfinished, "what is not finished is kept");
+}
