@@ -171,6 +171,22 @@ fn a_finished_job_that_its_ttl_removes_changes_nothing() {
     });
 }
 
+/// The outcome is recorded although nobody had looked before the Job was gone.
+#[test]
+fn a_job_that_goes_as_soon_as_it_has_finished_still_succeeded() {
+    story!(Virtual, async {
+        let fleet = Fleet::builder().ttl(secs(0)).start().await;
+        let hub = fleet.hub();
+        let repo = fleet.repo("app");
+        let deploy = hub.apply(&trigger("deploy").watching(&repo)).await;
+
+        for _ in 0..5 {
+            let commit = repo.push();
+            hub.until_run(&deploy, &commit, RunPhase::Succeeded).await;
+        }
+    });
+}
+
 /// A restart, like a handover, runs nothing by itself.
 #[test]
 fn a_restart_of_everything_runs_nothing_twice() {

@@ -8,6 +8,7 @@
 mod claims;
 mod cluster;
 mod connect;
+mod ended;
 mod error;
 mod kubeconfig;
 mod reflector;

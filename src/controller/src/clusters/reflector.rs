@@ -230,10 +230,14 @@ impl<S: Sink> Reflector<S> {
             }
             WatchEvent::Bookmark(it) => Some(it.metadata.resource_version),
             WatchEvent::Deleted(guard) => {
-                let meta = guard.meta();
-                progress.undecodable.remove(&place(meta));
-                self.remove(meta).await;
-                meta.resource_version.clone()
+                let meta = guard.meta().clone();
+                progress.undecodable.remove(&place(&meta));
+                // The last state may never have been seen before.
+                if let Ok(last) = guard.0 {
+                    self.store.apply(self.sink.hold(last));
+                }
+                self.remove(&meta).await;
+                meta.resource_version
             }
             WatchEvent::Added(guard) | WatchEvent::Modified(guard) => {
                 let version = guard.meta().resource_version.clone();

@@ -13,6 +13,8 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 
+use super::ended::Ended;
+
 /// What is known of one cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Stores {
@@ -24,6 +26,8 @@ pub struct Stores {
     pub cluster_actions: Store<ClusterAction>,
     /// Our Jobs alone: those that carry a run's id.
     pub jobs: Store<JobView>,
+    /// Those of them that are gone, and had finished.
+    pub ended: Ended,
 }
 
 /// The objects of one kind, as last seen. Cheap to clone.

@@ -48,6 +48,8 @@ pub(super) trait Watched:
     fn store(stores: &Stores) -> &Store<Self::Held>;
     /// What to say of a change; nothing where it concerns nobody.
     fn event(cluster: &Cluster, change: &Change<Self::Held>) -> Option<Event>;
+    /// What is to be remembered of one that is gone.
+    fn gone(_stores: &Stores, _held: &Self::Held) {}
 }
 
 /// Starts every stream of a cluster.
@@ -124,6 +126,7 @@ async fn announce_kind<K: Watched>(new: &Cluster, old: &Cluster, shared: &Shared
     for held in K::store(old.stores()).list() {
         let (namespace, name) = held.place();
         if store.find(Some(namespace), name).is_none() {
+            K::gone(new.stores(), &held);
             say::<K>(new, &Change::Gone(held), shared).await;
         }
     }
@@ -171,6 +174,9 @@ impl<K: Watched> Sink for ClusterSink<K> {
     // Until its cluster is live a stream is silent: whoever puts the cluster in place first makes it
     // live, and then says everything that the stores hold.
     async fn deliver(&self, change: Change<K::Held>) {
+        if let Change::Gone(held) = &change {
+            K::gone(self.cluster.stores(), held);
+        }
         if self.cluster.is_live() {
             say::<K>(&self.cluster, &change, &self.shared).await;
         }
@@ -320,5 +326,9 @@ impl Watched for Job {
             namespace: job.namespace.clone(),
             trigger: trigger_key(cluster, *kind, &job.namespace, name),
         })
+    }
+
+    fn gone(stores: &Stores, held: &JobView) {
+        stores.ended.note(&held.uid, &held.sighting);
     }
 }

@@ -312,6 +312,9 @@ pub(crate) async fn observe(
     if let Some(view) = seen.filter(|it| it.uid == *uid) {
         return Ok(view.sighting.clone());
     }
+    if let Some(sighting) = cluster.stores().ended.find(uid) {
+        return Ok(sighting);
+    }
     let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), namespace);
     let read = jobs.get_opt(name).await;
     let live =
