@@ -49,6 +49,11 @@ impl Fleet {
         self.host.repo(name)
     }
 
+    /// Where all repositories are.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
     pub fn hub(&self) -> Cluster {
         self.cluster("hub")
     }

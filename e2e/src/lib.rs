@@ -8,6 +8,7 @@
 #![expect(clippy::panic, reason = "what a story expected and did not see ends it")]
 
 pub mod cluster;
+pub mod control_plane;
 pub mod fleet;
 pub mod gate;
 pub mod ground;
@@ -23,5 +24,5 @@ pub use fleet::Fleet;
 pub use gate::Step;
 pub use kubelet::Work;
 pub use objects::{action, git_repo, trigger};
-pub use remotes::{Failure, Repo};
+pub use remotes::{Failure, HostKeyOf, Repo};
 pub use wait::{hours, mins, secs};

@@ -68,8 +68,25 @@ impl Trigger {
         self
     }
 
+    /// Watches sources of the whole cluster.
+    pub fn of_cluster(mut self) -> Self {
+        self.spec["sources"]["kind"] = "ClusterGitRepo".into();
+        self
+    }
+
     pub fn branch(mut self, name: &str) -> Self {
         self.spec["sources"]["watchOn"]["reference"] = json!({ "branch": name });
+        self
+    }
+
+    pub fn tag(mut self, name: &str) -> Self {
+        self.spec["sources"]["watchOn"]["reference"] = json!({ "tag": name });
+        self
+    }
+
+    /// Watches the highest tag of a range.
+    pub fn semver(mut self, range: &str) -> Self {
+        self.spec["sources"]["watchOn"]["reference"] = json!({ "semver": range });
         self
     }
 
@@ -140,6 +157,14 @@ pub fn git_repo(repo: &Repo) -> Value {
 pub fn guarded_git_repo(repo: &Repo, secret: &str) -> Value {
     let mut object = git_repo(repo);
     object["spec"]["authConfig"] = json!({ "type": "token", "secretRef": { "name": secret } });
+    object
+}
+
+/// The same over ssh, with a key from a Secret.
+pub fn ssh_git_repo(repo: &Repo, secret: &str) -> Value {
+    let mut object = git_repo(repo);
+    object["spec"]["repoUri"] = repo.ssh_uri().into();
+    object["spec"]["authConfig"] = json!({ "type": "ssh", "secretRef": { "name": secret } });
     object
 }
 

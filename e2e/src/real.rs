@@ -1,10 +1,13 @@
 //! The real ground: served clusters, git over http, Jobs as processes, and the controller's own program.
+//!
+//! A cluster is a sandbox over TCP, or an etcd and an API server where `KUBEBUILDER_ASSETS` has them.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use git_events_runner::dev::executor::{self, Finished};
+use git_events_runner::dev::executor::{self, Finished, Pods};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use kube_sandbox::{Sandbox, Server};
@@ -18,6 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::control_plane::{Assets, ControlPlane};
 use crate::fleet::{HOME, create_namespace, install_crds, keep};
 use crate::wait::look_until;
 
@@ -25,16 +29,36 @@ use crate::wait::look_until;
 const LONG: Duration = Duration::from_mins(1);
 
 /// A cluster that is served, with an executor for its Jobs.
-#[derive(Debug)]
 pub struct Site {
-    pub sandbox: Sandbox,
-    pub server: Server,
+    admin: Client,
     pub kubeconfig: PathBuf,
+    served: Served,
+}
+
+/// Who answers.
+#[derive(Debug)]
+enum Served {
+    Sandbox { sandbox: Sandbox, _server: Server },
+    ControlPlane(ControlPlane),
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("Site").field("served", &self.served).finish_non_exhaustive()
+    }
 }
 
 impl Site {
     pub fn admin(&self) -> Client {
-        Client::new(self.sandbox.client_router("story"), "default")
+        self.admin.clone()
+    }
+
+    /// How many Jobs were ever created, by the API's own record.
+    pub fn jobs_created(&self) -> usize {
+        match &self.served {
+            Served::Sandbox { sandbox, .. } => sandbox.creations("jobs").len(),
+            Served::ControlPlane(plane) => plane.jobs_created(),
+        }
     }
 }
 
@@ -74,40 +98,74 @@ impl World {
 
     /// A cluster with our CRDs that runs Jobs as processes.
     pub async fn site(&mut self, name: &'static str) -> Site {
+        let site = match Assets::from_env() {
+            None => self.sandbox(name).await,
+            Some(assets) => self.control_plane(name, &assets).await,
+        };
+        install_crds(&site.admin, keep).await;
+        for namespace in [HOME, crate::objects::APPS] {
+            create_namespace(&site.admin, namespace).await;
+        }
+        site
+    }
+
+    async fn sandbox(&mut self, name: &'static str) -> Site {
         let sandbox = Sandbox::new(name);
         let server = sandbox.serve(([127, 0, 0, 1], 0).into()).await;
         let server = server.expect("a free port is found");
-        let kubeconfig = self.folder.path().join(format!("{name}.kubeconfig"));
-        std::fs::write(&kubeconfig, server.kubeconfig()).expect("the folder is ours");
         self.background.spawn(sandbox.run_controllers());
-        let site = Site { sandbox, server, kubeconfig };
-        install_crds(&site.admin(), keep).await;
-        for namespace in [HOME, crate::objects::APPS] {
-            create_namespace(&site.admin(), namespace).await;
-        }
-        let pods = self.folder.path().join("pods");
+        let kubeconfig = self.keep(name, &server.kubeconfig());
+        let executor = Client::new(sandbox.client_router("executor"), "default");
+        self.execute(name, executor, Some(sandbox.clone()), Pods::Ours);
+        let admin = Client::new(sandbox.client_router("story"), "default");
+        Site { admin, kubeconfig, served: Served::Sandbox { sandbox, _server: server } }
+    }
+
+    async fn control_plane(&mut self, name: &'static str, assets: &Assets) -> Site {
+        let plane = ControlPlane::start(assets, name).await;
+        let kubeconfig = self.keep(name, plane.kubeconfig());
+        let pods = if plane.has_controllers() { Pods::Theirs } else { Pods::Ours };
+        self.execute(name, plane.client().await, None, pods);
+        Site { admin: plane.client().await, kubeconfig, served: Served::ControlPlane(plane) }
+    }
+
+    fn keep(&self, name: &str, kubeconfig: &str) -> PathBuf {
+        let path = self.folder.path().join(format!("{name}.kubeconfig"));
+        std::fs::write(&path, kubeconfig).expect("the folder is ours");
+        path
+    }
+
+    /// Runs the cluster's Jobs.
+    fn execute(
+        &mut self,
+        name: &'static str,
+        client: Client,
+        sandbox: Option<Sandbox>,
+        pods: Pods,
+    ) {
+        let state = self.folder.path().join("pods");
         let settings = executor::Settings {
             program: self.program.clone(),
             finished: Some(self.reports.clone()),
-            sandbox: Some(site.sandbox.clone()),
-            ..executor::Settings::new(pods).expect("this program has a path")
+            sandbox,
+            pods,
+            ..executor::Settings::new(state).expect("this program has a path")
         };
-        let client = Client::new(site.sandbox.client_router("executor"), "default");
         let running = executor::run(name, client, settings, CancellationToken::new());
         self.background.spawn(async move {
             running.await.expect("an executor ends only when it is stopped");
         });
-        site
     }
 
     /// Registers a served cluster on the hub.
     pub async fn register(&self, hub: &Site, name: &str, spoke: &Site) {
+        let kubeconfig = std::fs::read_to_string(&spoke.kubeconfig).expect("it was written");
         let secret = json!({
             "metadata": {
                 "name": name, "namespace": HOME,
                 "labels": { "sigs.k8s.io/multicluster-runtime-kubeconfig": "true" },
             },
-            "stringData": { "kubeconfig": spoke.server.kubeconfig() },
+            "stringData": { "kubeconfig": kubeconfig },
         });
         let secret = serde_json::from_value(secret).expect("it is a Secret");
         let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(hub.admin(), HOME);

@@ -2,148 +2,217 @@
 //!
 //! CPU is of this process with its children alone: the servers are elsewhere.
 
+use std::cell::Cell;
+use std::pin::pin;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use criterion::{BenchmarkId, Criterion, SamplingMode};
 use futures::StreamExt as _;
 use ger_git::backend::quiet_git;
-use ger_git::{Client, Reference, Remote, RepoUri, Tls};
+use ger_git::{Client, Reference, Remote, Scheme};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
-use crate::process::cpu_of;
-use crate::remotes::{REFS, Remotes};
+use crate::process::{Spent, spent_by};
+use crate::remotes::{KINDS, Kind, REFS, Remotes, Where};
 
 /// As many as a replica's check slots, by default.
 const AT_ONCE: usize = 64;
-
+/// Two rounds of them.
+const LEAST_AT_ONCE: u32 = 128;
 /// What everybody is asked for.
 const MAIN: &str = "refs/heads/main";
+/// Batches of which the middle one counts, so that a neighbour's moment does not.
+const BATCHES: u32 = 3;
+/// Fewer say nothing, however long they take.
+const LEAST_IN_A_BATCH: u32 = 3;
 
-pub(crate) fn bench(criterion: &mut Criterion, remotes: &Remotes) -> anyhow::Result<()> {
-    // One thread, so that what it does in a second is what one core does.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let asking = Asking { runtime, client: Client::new()?, reference: Reference::branch("main")? };
-    cpu_of_ours(criterion, remotes, &asking);
-    cpu_of_git(criterion, remotes);
-    rate(criterion, remotes, &asking);
-    latency(criterion, remotes, &asking);
-    Ok(())
+/// How long each thing is measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    pub(crate) ours: Duration,
+    /// Its CPU time is counted in ticks: longer.
+    pub(crate) git: Duration,
 }
 
-fn cpu_of_ours(criterion: &mut Criterion, remotes: &Remotes, asking: &Asking) {
-    let mut group = criterion.benchmark_group("cpu");
-    for refs in REFS {
-        let ways = [
-            ("ours-canned", remotes.canned(refs)),
-            ("ours-tls", remotes.canned_tls(refs)),
-            ("ours-backend", remotes.backend(refs)),
-        ];
-        for (way, url) in ways {
-            let remote = remote(&url);
-            group.bench_function(BenchmarkId::new(way, refs), |bencher| {
-                bencher.iter_custom(|times| cpu_of(|| asking.one_by_one(&remote, times)));
-            });
+/// What was measured.
+#[derive(Debug)]
+pub(crate) struct Checks {
+    pub(crate) each: Vec<Each>,
+    pub(crate) rates: Vec<Rate>,
+    pub(crate) of_many_files: Versus,
+}
+
+/// Checks of one repository behind one kind of server.
+#[derive(Debug)]
+pub(crate) struct Each {
+    pub(crate) kind: Kind,
+    pub(crate) refs: usize,
+    pub(crate) ours: Used,
+    pub(crate) git: Used,
+}
+
+/// What one check uses.
+#[derive(Debug)]
+pub(crate) struct Used {
+    pub(crate) near: Spent,
+    pub(crate) far: Spent,
+    /// On the wire, both ways, with headers and handshakes.
+    pub(crate) bytes: u64,
+}
+
+/// Many checks at once on one thread.
+#[derive(Debug)]
+pub(crate) struct Rate {
+    pub(crate) kind: Kind,
+    pub(crate) refs: usize,
+    pub(crate) per_second: f64,
+    pub(crate) per_cpu_second: f64,
+}
+
+/// Two ways to ask the same.
+#[derive(Debug)]
+pub(crate) struct Versus {
+    pub(crate) ours: Spent,
+    pub(crate) git: Spent,
+}
+
+pub(crate) fn measure(remotes: &Remotes, effort: Effort) -> anyhow::Result<Checks> {
+    let asking = Asking::new()?;
+    let ls_remote = LsRemote { ssh: remotes.ssh_command() };
+    let mut each = Vec::new();
+    for kind in KINDS {
+        for refs in REFS {
+            let ours = used(remotes, kind, refs, effort.ours, &|it| asking.one(it))?;
+            let git = used(remotes, kind, refs, effort.git, &|it| ls_remote.one(it))?;
+            each.push(Each { kind, refs, ours, git });
         }
     }
-    group.finish();
-}
-
-fn cpu_of_git(criterion: &mut Criterion, remotes: &Remotes) {
-    let mut group = criterion.benchmark_group("cpu");
-    group.sample_size(10).sampling_mode(SamplingMode::Flat);
-    for refs in REFS {
-        let ways = [
-            ("git-canned", remotes.canned(refs)),
-            ("git-tls", remotes.canned_tls(refs)),
-            ("git-backend", remotes.backend(refs)),
-        ];
-        for (way, url) in ways {
-            group.bench_function(BenchmarkId::new(way, refs), |bencher| {
-                bencher.iter_custom(|times| cpu_of(|| (0..times).for_each(|_| ls_remote(&url))));
-            });
+    let mut rates = Vec::new();
+    for kind in [Kind::Canned, Kind::CannedTls] {
+        for refs in REFS {
+            let remote = remotes.repository(kind, Where::Near, refs);
+            rates.push(asking.rate(&remote, kind, refs, effort.ours));
         }
     }
-    group.finish();
+    let files = remotes.files();
+    let of_many_files = Versus {
+        ours: batches(effort.ours, &|| asking.one(&files)),
+        git: batches(effort.git, &|| ls_remote.one(&files)),
+    };
+    Ok(Checks { each, rates, of_many_files })
 }
 
-/// Time for a check where one thread has many in flight: the inverse of checks per second.
-fn rate(criterion: &mut Criterion, remotes: &Remotes, asking: &Asking) {
-    let mut group = criterion.benchmark_group("rate");
-    for refs in REFS {
-        for (way, url) in [("canned", remotes.canned(refs)), ("tls", remotes.canned_tls(refs))] {
-            let remote = remote(&url);
-            group.bench_function(BenchmarkId::new(way, refs), |bencher| {
-                bencher.iter_custom(|times| asking.at_once(&remote, times));
-            });
-        }
-    }
-    group.finish();
+fn used(
+    remotes: &Remotes,
+    kind: Kind,
+    refs: usize,
+    time: Duration,
+    check: &dyn Fn(&Remote),
+) -> anyhow::Result<Used> {
+    let near = remotes.repository(kind, Where::Near, refs);
+    let far = remotes.repository(kind, Where::Far, refs);
+    let near = batches(time, &|| check(&near));
+    let times = Cell::new(0);
+    let [before, _] = remotes.carried(kind)?;
+    let far = batches(time, &|| {
+        times.set(times.get() + 1);
+        check(&far);
+    });
+    let [after, _] = remotes.carried(kind)?;
+    Ok(Used { near, far, bytes: (after - before) / times.get() })
 }
 
-/// How long one check takes that nothing else delays.
-fn latency(criterion: &mut Criterion, remotes: &Remotes, asking: &Asking) {
-    let mut group = criterion.benchmark_group("latency");
-    group.sample_size(20).sampling_mode(SamplingMode::Flat);
-    for refs in REFS {
-        let url = remotes.backend(refs);
-        let remote = remote(&url);
-        group.bench_function(BenchmarkId::new("ours", refs), |bencher| {
-            bencher.iter(|| asking.one_by_one(&remote, 1));
+/// What one `check` takes, after one that is not counted.
+pub(crate) fn batches(time: Duration, check: &dyn Fn()) -> Spent {
+    check();
+    let batch = |_| {
+        let mut times = 0;
+        let spent = spent_by(|| {
+            let began = Instant::now();
+            while times < LEAST_IN_A_BATCH || began.elapsed() < time / BATCHES {
+                check();
+                times += 1;
+            }
         });
-        group.bench_function(BenchmarkId::new("git", refs), |bencher| {
-            bencher.iter(|| ls_remote(&url));
-        });
-    }
-    group.finish();
+        Spent { cpu: spent.cpu / times, wall: spent.wall / times }
+    };
+    let mut measured: Vec<Spent> = (0..BATCHES).map(batch).collect();
+    let middle = measured.len() / 2;
+    measured.sort_unstable_by_key(|it| it.cpu);
+    let cpu = measured[middle].cpu;
+    measured.sort_unstable_by_key(|it| it.wall);
+    Spent { cpu, wall: measured[middle].wall }
 }
 
 /// Everything that asking needs.
 struct Asking {
     runtime: Runtime,
     client: Client,
-    reference: Reference,
+    main: Reference,
 }
 
 impl Asking {
-    fn one_by_one(&self, remote: &Remote, times: u64) {
-        self.runtime.block_on(async {
-            for _ in 0..times {
-                self.ask(remote).await;
-            }
-        });
+    /// One thread, so that what it does in a second is what one core does.
+    fn new() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Self { runtime, client: Client::new()?, main: Reference::branch("main")? })
     }
 
-    fn at_once(&self, remote: &Remote, times: u64) -> Duration {
-        self.runtime.block_on(async {
-            let began = Instant::now();
-            let asked = futures::stream::iter(0..times).map(|_| self.ask(remote));
-            asked.buffer_unordered(AT_ONCE).for_each(|()| async {}).await;
-            began.elapsed()
-        })
+    fn one(&self, remote: &Remote) {
+        self.runtime.block_on(self.ask(remote));
+    }
+
+    fn rate(&self, remote: &Remote, kind: Kind, refs: usize, time: Duration) -> Rate {
+        let mut times = 0;
+        let spent = spent_by(|| times = self.runtime.block_on(self.many(remote, time)));
+        let per = |it: Duration| f64::from(times) / it.as_secs_f64();
+        Rate { kind, refs, per_second: per(spent.wall), per_cpu_second: per(spent.cpu) }
+    }
+
+    async fn many(&self, remote: &Remote, time: Duration) -> u32 {
+        let began = Instant::now();
+        let asked = futures::stream::repeat(()).map(|()| self.ask(remote));
+        let mut answered = pin!(asked.buffer_unordered(AT_ONCE));
+        let mut times = 0;
+        // Those that begin together end together: one round of them says nothing.
+        while times < LEAST_AT_ONCE || began.elapsed() < time {
+            answered.next().await;
+            times += 1;
+        }
+        times
     }
 
     async fn ask(&self, remote: &Remote) {
-        let head = self.client.resolve(remote, &self.reference).await;
+        let head = self.client.resolve(remote, &self.main).await;
         drop(head.expect("the server is on this machine and has the branch"));
     }
 }
 
-/// Certificates are not verified, here and for git: that would cost git more at each check, and us at
-/// each connection.
-fn remote(url: &str) -> Remote {
-    let uri = RepoUri::parse(url).expect("it is the URL of a server of ours");
-    Remote { tls: Tls::SkipVerify, ..Remote::new(uri) }
+/// What anybody would write in our place.
+struct LsRemote {
+    ssh: String,
 }
 
-fn ls_remote(url: &str) {
-    let ran = Command::new("git")
-        .args(["-c", "http.sslVerify=false", "ls-remote", "--quiet", url, MAIN])
-        .envs(quiet_git())
-        .stdin(Stdio::null())
-        .output();
-    let ran = ran.expect("git runs: the servers need it too");
-    let is_found = ran.stdout.ends_with(b"\trefs/heads/main\n");
-    assert!(is_found, "git ls-remote says: {}", String::from_utf8_lossy(&ran.stderr));
+impl LsRemote {
+    fn one(&self, remote: &Remote) {
+        let ran = Command::new("git")
+            .args(["-c", "http.sslVerify=false", "ls-remote", "--quiet", &url(remote), MAIN])
+            .envs(quiet_git())
+            .env("GIT_SSH_COMMAND", &self.ssh)
+            .stdin(Stdio::null())
+            .output();
+        let ran = ran.expect("git runs: the servers need it too");
+        let is_found = ran.stdout.ends_with(b"\trefs/heads/main\n");
+        assert!(is_found, "git ls-remote says: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+}
+
+/// With the user, whom a URI that is shown leaves out.
+fn url(remote: &Remote) -> String {
+    let (host, path) = (remote.uri.host(), remote.uri.path());
+    match (remote.uri.scheme(), remote.uri.user()) {
+        (Scheme::Ssh, Some(user)) => format!("ssh://{user}@{host}{path}"),
+        _ => remote.uri.to_string(),
+    }
 }

@@ -28,6 +28,8 @@ use crate::remotes::Remotes;
 pub(crate) const HELD: usize = 10_000;
 /// The triggers' interval: after it, each was checked at least once.
 const INTERVAL: Duration = Duration::from_mins(1);
+/// How long a replica is looked at that holds nothing.
+const IDLE: Duration = Duration::from_secs(15);
 /// Nothing takes as long.
 const LIMIT: Duration = Duration::from_mins(2);
 /// What is waited for is looked at this often.
@@ -55,7 +57,7 @@ pub(crate) struct Each {
     pub(crate) store: u64,
 }
 
-/// What a replica used in one interval.
+/// What a replica used.
 #[derive(Debug)]
 pub(crate) struct Use {
     /// Bytes at the end.
@@ -67,7 +69,7 @@ pub(crate) struct Use {
 }
 
 pub(crate) fn measure(remotes: &Remotes) -> anyhow::Result<Held> {
-    let seeds = |commit| Seeds { count: HELD, url: remotes.canned(1), commit };
+    let seeds = |commit| Seeds { count: HELD, url: remotes.url(), commit };
     let fresh = in_stores(&mut Cluster::start()?, &seeds(None))?;
     let mut cluster = Cluster::start()?;
     let idle = replica_use(&cluster, 0)?;
@@ -136,7 +138,7 @@ async fn listen(mut heard: mpsc::Receiver<Event>) {
     while heard.recv().await.is_some() {}
 }
 
-/// Runs a whole replica, and says what it used in one interval once it has settled.
+/// Runs a whole replica, and says what it used while somebody looked, once it has settled.
 pub(crate) async fn replica(arguments: &[String]) -> anyhow::Result<()> {
     let (kubeconfig, count) = parse(arguments)?;
     let settings = settings()?;
@@ -163,10 +165,11 @@ pub(crate) async fn replica(arguments: &[String]) -> anyhow::Result<()> {
     until_listed(handle.clusters(), count).await?;
     until("all shards are held", || handle.shards().snapshot().mine.len() == shards).await?;
 
-    // Each was checked at least once before the measured interval begins.
-    sleep(INTERVAL + Duration::from_secs(10)).await;
+    // Each was checked at least once before the measured interval begins. Nothing waits for nothing.
+    let interval = if count == 0 { IDLE } else { INTERVAL };
+    sleep(interval + Duration::from_secs(10)).await;
     let (began, cpu_before, requests_before) = (Instant::now(), cpu(), requests(&remotes));
-    sleep(INTERVAL).await;
+    sleep(interval).await;
     let seconds = began.elapsed().as_secs_f64();
     let asked = u32::try_from(requests(&remotes) - requests_before)?;
     say(&json!({

@@ -5,21 +5,32 @@
 //!        └── starts `stores` and `replica`, so that nothing else is in their memory
 //! ```
 
+mod burst;
 mod checks;
 mod cluster;
 mod hold;
+#[cfg(feature = "libgit2")]
+mod original;
 mod process;
 mod remotes;
 mod report;
 mod scheduler;
 
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use criterion::Criterion;
 
+use self::checks::Effort;
+use self::process::Spent;
+use self::remotes::Remotes;
 use self::report::Figures;
+
+const WHOLE: Effort = Effort { ours: Duration::from_secs(1), git: Duration::from_secs(2) };
+/// To see that it runs.
+const BRIEF: Effort = Effort { ours: Duration::from_millis(50), git: Duration::from_millis(50) };
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,28 +50,59 @@ fn threads() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
 }
 
+/// `cargo bench` alone is a whole run and leaves a report. With the name of a part only that is measured
+/// and printed; with any other word, what criterion finds by it; with `--test`, briefly.
 fn measure(arguments: &[String]) -> anyhow::Result<()> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("speed");
+    let effort = if arguments.iter().any(|it| it == "--test") { BRIEF } else { WHOLE };
+    let part = arguments.iter().find(|it| !it.starts_with('-')).map(String::as_str);
+    let mut text = String::new();
+    match part {
+        Some("checks") => {
+            let remotes = Remotes::start()?;
+            let checks = checks::measure(&remotes, effort)?;
+            report::checks::all(&mut text, &checks, clone(&remotes, effort)?)?;
+        }
+        Some("bursts") => report::checks::bursts(&mut text, &burst::measure(&Remotes::start()?)?)?,
+        Some("held") => report::memory(&mut text, &hold::measure(&Remotes::start()?)?)?,
+        _ => schedule(&folder),
+    }
+    // As a test, or with a filter, there is nothing to report.
+    if arguments != ["--bench"] {
+        return Ok(std::io::stdout().write_all(text.as_bytes())?);
+    }
+    let remotes = Remotes::start()?;
+    let figures = Figures {
+        criterion: folder.join("criterion"),
+        checks: checks::measure(&remotes, effort)?,
+        clone: clone(&remotes, effort)?,
+        bursts: burst::measure(&remotes)?,
+        held: hold::measure(&remotes)?,
+    };
+    let path = folder.join("report.md");
+    std::fs::write(&path, figures.report()?)
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn schedule(folder: &Path) {
     let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(3))
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
         .without_plots()
         .output_directory(&folder.join("criterion"))
         .configure_from_args();
-    let remotes = remotes::Remotes::start()?;
     scheduler::bench(&mut criterion);
-    checks::bench(&mut criterion, &remotes)?;
     criterion.final_summary();
-
-    // `cargo bench` alone is a whole run; with a filter, or as a test, there is nothing to report.
-    if arguments != ["--bench"] {
-        return Ok(());
-    }
-    let held = hold::measure(&remotes)?;
-    let figures = Figures { criterion: folder.join("criterion"), held };
-    write(&folder.join("report.md"), &figures.report()?)
 }
 
-fn write(path: &PathBuf, text: &str) -> anyhow::Result<()> {
-    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+/// What a check takes that clones; libgit2 is C and takes its time to build, so it is seldom there.
+#[cfg(feature = "libgit2")]
+fn clone(remotes: &Remotes, effort: Effort) -> anyhow::Result<Option<Spent>> {
+    original::measure(remotes, effort.git).map(Some)
+}
+
+#[cfg(not(feature = "libgit2"))]
+#[expect(clippy::unnecessary_wraps, reason = "with libgit2 it may fail")]
+fn clone(_: &Remotes, _: Effort) -> anyhow::Result<Option<Spent>> {
+    Ok(None)
 }

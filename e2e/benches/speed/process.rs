@@ -9,16 +9,25 @@ use anyhow::Context as _;
 use rustix::param::clock_ticks_per_second;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
+use tokio::time::Instant;
 
 /// The fields of `/proc/self/stat` that follow the program's name, of which the 14th and 15th are the CPU
 /// time of children that were waited for, in user and kernel mode.
 const CHILDREN: [usize; 2] = [13, 14];
 
-/// CPU time that `work` takes of this process.
-pub(crate) fn cpu_of(work: impl FnOnce()) -> Duration {
-    let before = cpu();
+/// What something takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spent {
+    /// Of this process, with all its threads and the children that have ended.
+    pub(crate) cpu: Duration,
+    /// On the clock.
+    pub(crate) wall: Duration,
+}
+
+pub(crate) fn spent_by(work: impl FnOnce()) -> Spent {
+    let (before, began) = (cpu(), Instant::now());
     work();
-    cpu().saturating_sub(before)
+    Spent { cpu: cpu().saturating_sub(before), wall: began.elapsed() }
 }
 
 /// CPU time that this process has used, with all its threads and the children that have ended.

@@ -267,15 +267,15 @@ fn a_cron_that_never_matches_is_named() {
     });
 }
 
-/// What is not built yet is said, and nothing runs half-understood.
+/// A pattern that selects nothing by its form is a mistake, and nothing runs half-understood.
 #[test]
-fn file_patterns_are_said_to_be_unsupported() {
+fn a_file_pattern_that_is_none_is_named() {
     story!(Virtual, async {
         let it = Ground::new().await;
-        let patterned: Trigger = trigger("deploy").files(&["/docs"]).watching(&it.repo);
+        let patterned: Trigger = trigger("deploy").files(&["docs/\u{7}"]).watching(&it.repo);
         let key = it.hub.apply(&patterned).await;
         let mended = json!({ "spec": { "sources": { "watchOn": { "files": null } } } });
-        is_refused_until(&it, &key, ("NotSupportedYet", &["files"]), &mended).await;
+        is_refused_until(&it, &key, ("InvalidFiles", &["docs"]), &mended).await;
     });
 }
 

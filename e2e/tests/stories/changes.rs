@@ -57,7 +57,7 @@ fn of_two_pushes_between_checks_the_newest_runs() {
 
 /// A check's answer counts only against what was known when it was sent.
 #[test]
-fn a_slow_old_answer_does_not_overwrite_a_newer_one() {
+fn b9_a_slow_old_answer_does_not_overwrite_a_newer_one() {
     story!(Virtual, async {
         let fleet = Fleet::builder().replicas(2).spokes(["east"]).start().await;
         let east = fleet.spoke("east");

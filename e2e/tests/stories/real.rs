@@ -12,7 +12,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_git-events-runner-told");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_git-events-runner-told");
 
 /// The production path: the program itself, a real clone, a real worker, in the hub and in a spoke.
 #[test]
@@ -33,7 +33,7 @@ fn the_program_turns_a_push_into_a_job_in_each_cluster() {
 
         both_see(&mut world, second.as_str(), "two").await;
         for site in [&hub, &edge] {
-            assert_eq!(site.sandbox.creations("jobs").len(), 2);
+            assert_eq!(site.jobs_created(), 2);
         }
         assert_eq!(program.http("/alive").await, Some((200, "Alive".to_owned())));
         let (status, metrics) = program.http("/metrics").await.unwrap();
@@ -67,7 +67,7 @@ fn a_repository_that_asks_for_a_token_is_checked_and_cloned() {
         program.ready().await;
         let seen = next(&mut world).await;
 
-        assert_eq!(text(&seen).trim(), "secret");
+        assert_eq!(message(&seen), "secret");
         assert_eq!(seen.env["ACTION_JOB_TRIGGER_SOURCE_COMMIT"], commit.as_str());
         let shown = format!("{}{:?}{}", program.log(), seen.env, text(&seen));
         assert!(!shown.contains("5cbd"), "{shown}");
@@ -89,8 +89,9 @@ fn kubectl_shows_and_changes_our_kinds() {
         };
         world.git.create_repo("app.git", &[("message.txt", "one")]).await.unwrap();
         let manifests = world.folder().join("manifests.yaml");
-        let documents = objects(&world.git.url("app.git")).map(|it| it.to_string());
-        std::fs::write(&manifests, documents.join("\n---\n")).unwrap();
+        // What begins with a brace is read as JSON to its end, separators and all.
+        let documents = objects(&world.git.url("app.git")).map(|it| format!("---\n{it}\n"));
+        std::fs::write(&manifests, documents.concat()).unwrap();
         let file = manifests.to_str().unwrap();
 
         says(&hub, &["apply", "--server-side", "-f", file], "scheduletrigger").await;
@@ -116,7 +117,7 @@ fn kubectl_shows_and_changes_our_kinds() {
     });
 }
 
-const OURS: &str = "git-events-runner.rs/v1alpha1";
+pub(crate) const OURS: &str = "git-events-runner.rs/v1alpha1";
 
 async fn says(site: &Site, arguments: &[&str], wanted: &str) {
     let (success, text) = kubectl(&site.kubeconfig, arguments).await.unwrap();
@@ -124,7 +125,7 @@ async fn says(site: &Site, arguments: &[&str], wanted: &str) {
 }
 
 /// A worker prints what it finds in the clone.
-fn objects(uri: &str) -> [Value; 3] {
+pub(crate) fn objects(uri: &str) -> [Value; 3] {
     let script = "cat message.txt; test ! -e .git";
     let job = json!({ "command": ["sh", "-ec"], "args": [script] });
     let sources = json!({ "kind": "GitRepo", "names": ["app"] });
@@ -145,13 +146,13 @@ fn object(version: &str, kind: &str, name: &str, mut rest: Value) -> Value {
     rest
 }
 
-async fn apply_all(site: &Site, uri: &str) {
+pub(crate) async fn apply_all(site: &Site, uri: &str) {
     for object in objects(uri) {
         apply(&site.admin(), &object).await;
     }
 }
 
-async fn put(site: &Site, version: &str, kind: &str, name: &str, rest: Value) {
+pub(crate) async fn put(site: &Site, version: &str, kind: &str, name: &str, rest: Value) {
     apply(&site.admin(), &object(version, kind, name, rest)).await;
 }
 
@@ -171,7 +172,7 @@ async fn both_see(world: &mut World, commit: &str, message: &str) {
     let mut clusters = Vec::new();
     for _ in 0..2 {
         let seen = next(world).await;
-        assert_eq!(text(&seen).trim(), message);
+        assert_eq!(self::message(&seen), message);
         assert_eq!(seen.env["ACTION_JOB_TRIGGER_SOURCE_COMMIT"], commit);
         assert_eq!(seen.env["ACTION_JOB_CLUSTER"], seen.cluster);
         clusters.push(seen.cluster);
@@ -180,7 +181,7 @@ async fn both_see(world: &mut World, commit: &str, message: &str) {
     assert_eq!(clusters, ["edge", "hub"]);
 }
 
-async fn next(world: &mut World) -> Finished {
+pub(crate) async fn next(world: &mut World) -> Finished {
     const LONG: Duration = secs(60);
     let seen = timeout(LONG, world.finished.recv()).await;
     let seen = seen.expect("a pod finishes").expect("an executor runs");
@@ -188,7 +189,12 @@ async fn next(world: &mut World) -> Finished {
     seen
 }
 
-fn text(seen: &Finished) -> String {
+/// What the worker printed: the last line, behind what the cloner tells of its steps.
+pub(crate) fn message(seen: &Finished) -> String {
+    text(seen).lines().last().unwrap_or_default().to_owned()
+}
+
+pub(crate) fn text(seen: &Finished) -> String {
     std::fs::read_to_string(&seen.log).unwrap_or_default()
 }
 

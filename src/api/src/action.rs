@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::bounds;
 use crate::nullable::or_default;
-use crate::schedule_trigger::{Reference, SourceKind};
+use crate::schedule_trigger::{ClonedReference, Reference, SourceKind};
 
 /// A Job to run for a changed source.
 #[expect(clippy::duplicated_attributes, reason = "each column has its own type and path")]
@@ -82,6 +82,7 @@ pub struct SourceOverride {
     #[schemars(length(max = 253))]
     pub name: String,
     /// What is cloned: exactly one of `branch`, `tag` and `commit`.
+    #[schemars(with = "ClonedReference")]
     pub reference: Reference,
 }
 
@@ -95,6 +96,7 @@ pub struct ClusterSourceOverride {
     #[schemars(length(max = 253))]
     pub name: String,
     /// What is cloned: exactly one of `branch`, `tag` and `commit`.
+    #[schemars(with = "ClonedReference")]
     pub reference: Reference,
 }
 

@@ -2,7 +2,7 @@
 
 use kube_derive::CustomResource;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::nullable::or_default;
 use crate::rules;
@@ -27,7 +27,7 @@ use crate::rules;
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules::repo()))]
 pub struct GitRepoSpec {
-    /// Where the repository is: `https://`, `http://`, `ssh://` or `user@host:path`.
+    /// Where the repository is: `https://`, `http://`, `ssh://`, `git://` or `user@host:path`.
     #[schemars(length(max = 2048), extend("x-kubernetes-validations" = rules::repo_uri()))]
     pub repo_uri: String,
     /// How the server's certificate is verified; `https` only.
@@ -36,6 +36,10 @@ pub struct GitRepoSpec {
     /// How we authenticate; absent means anonymously.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_config: Option<AuthConfig>,
+    /// How long one check or fetch may take: `30s`, `2m`; from one second to ten minutes.
+    #[serde(default = "default_timeout", deserialize_with = "timeout_or_default")]
+    #[schemars(length(max = 64), extend("x-kubernetes-validations" = rules::timeout()))]
+    pub timeout: String,
 }
 
 /// A Git repository that triggers of every namespace may watch.
@@ -104,7 +108,7 @@ pub struct SecretRef {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthConfig {
-    /// The way: `basic` and `token` for http(s), `ssh` for ssh.
+    /// The way: `basic`, `token` and `githubApp` for http(s), `ssh` for ssh.
     #[serde(rename = "type")]
     pub kind: AuthKind,
     /// The Secret that holds the credentials.
@@ -124,6 +128,8 @@ pub enum AuthKind {
     Token,
     /// A private key.
     Ssh,
+    /// An installation of a GitHub App: its key gets tokens that live for an hour.
+    GithubApp,
 }
 
 /// Names of the keys in the credentials Secret.
@@ -142,6 +148,26 @@ pub struct AuthKeys {
     /// `ssh`: the key that holds the private key, OpenSSH or PEM.
     #[schemars(length(max = 253))]
     pub private_key: String,
+    /// `ssh`: the key that holds the private key's passphrase; the Secret may be without.
+    #[schemars(length(max = 253))]
+    pub passphrase: String,
+    /// `ssh`: the key that holds the host keys, as a `known_hosts` file; without, those of the
+    /// well-known hosts count.
+    #[schemars(length(max = 253))]
+    pub known_hosts: String,
+    /// `githubApp`: the key that holds the App's id.
+    #[schemars(length(max = 253))]
+    pub app_id: String,
+    /// `githubApp`: the key that holds the id of the App's installation.
+    #[schemars(length(max = 253))]
+    pub installation_id: String,
+    /// `githubApp`: the key that holds the App's private key, PEM.
+    #[schemars(length(max = 253))]
+    pub app_private_key: String,
+    /// `githubApp`: the key that holds the address of the API, for GitHub Enterprise; the Secret may
+    /// be without.
+    #[schemars(length(max = 253))]
+    pub api_url: String,
 }
 
 impl Default for AuthKeys {
@@ -151,8 +177,23 @@ impl Default for AuthKeys {
             password: "password".to_owned(),
             token: "token".to_owned(),
             private_key: "ssh-privatekey".to_owned(),
+            passphrase: "passphrase".to_owned(),
+            known_hosts: "known_hosts".to_owned(),
+            app_id: "appId".to_owned(),
+            installation_id: "installationId".to_owned(),
+            app_private_key: "appPrivateKey".to_owned(),
+            api_url: "apiUrl".to_owned(),
         }
     }
+}
+
+fn default_timeout() -> String {
+    "30s".to_owned()
+}
+
+/// The default where the value is null.
+fn timeout_or_default<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_else(default_timeout))
 }
 
 fn default_ca_key() -> String {

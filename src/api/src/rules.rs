@@ -36,10 +36,11 @@ pub(crate) fn repo() -> Value {
             "fieldPath": ".tlsConfig",
         },
         {
-            "rule": "!has(self.authConfig) || (self.authConfig.type == 'ssh') \
-                != self.repoUri.matches('^https?://')",
-            "message": "authConfig.type must be basic or token for http:// and https://, \
-                and ssh for ssh:// and user@host:path",
+            "rule": "!has(self.authConfig) || (self.authConfig.type == 'ssh' \
+                ? !self.repoUri.matches('^(https?|git)://') \
+                : self.repoUri.matches('^https?://'))",
+            "message": "authConfig.type must be basic, token or githubApp for http:// and \
+                https://, and ssh for ssh:// and user@host:path; git:// knows none",
             "fieldPath": ".authConfig.type",
         },
     ])
@@ -50,8 +51,9 @@ pub(crate) fn repo() -> Value {
 pub(crate) fn repo_uri() -> Value {
     let web = format!("^https?://{HOST}{PORT_AND_PATH}$");
     let ssh = format!("^ssh://({USER})?{HOST}{PORT_AND_PATH}$");
+    let git = format!("^git://{HOST}{PORT_AND_PATH}$");
     let scp = format!(r"^{USER}{HOST}:[^-\x00-\x20\x7f][^\x00-\x20\x7f]*$");
-    let credentials = r"^(https?://[^/?#]*@|ssh://[^/@]*:[^/]*@)";
+    let credentials = r"^((https?|git)://[^/?#]*@|ssh://[^/@]*:[^/]*@)";
     json!([
         {
             "rule": format!("!self.matches(r'{credentials}')"),
@@ -61,13 +63,22 @@ pub(crate) fn repo_uri() -> Value {
         {
             "rule": format!(
                 "self.matches(r'{credentials}') || self.matches(r'{web}') \
-                || self.matches(r'{ssh}') || self.matches(r'{scp}')"
+                || self.matches(r'{ssh}') || self.matches(r'{git}') || self.matches(r'{scp}')"
             ),
             "message": "repoUri must be https://host/path, http://host/path, \
-                ssh://user@host/path or user@host:path, without spaces, and no part of it \
-                may begin with a dash",
+                ssh://user@host/path, git://host/path or user@host:path, without spaces, and no \
+                part of it may begin with a dash",
         },
     ])
+}
+
+/// Of `timeout`: a field that the original does not have, so no stored source violates it. Whether it
+/// is in bounds is judged by the controller.
+pub(crate) fn timeout() -> Value {
+    json!([{
+        "rule": format!("self.matches(r'{INTERVAL}')"),
+        "message": "timeout must be a duration such as 30s or 2m",
+    }])
 }
 
 /// Of the root of a `ScheduleTrigger`: a new one says when in words that can be understood.

@@ -103,10 +103,11 @@ pub struct WatchOn {
     /// False: run at every firing, changed or not.
     #[serde(default = "default_true", deserialize_with = "or_true")]
     pub on_change_only: bool,
-    /// What is watched in the repository: exactly one of `branch`, `tag` and `commit`.
+    /// What is watched in the repository: exactly one of `branch`, `tag`, `commit` and `semver`.
     #[serde(default, deserialize_with = "or_default")]
     pub reference: Reference,
-    /// gitignore patterns: only a change of the matching files counts.
+    /// gitignore patterns: only a change of the matching files counts. At most 256, each of at most
+    /// 1024 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 1024),
@@ -122,12 +123,28 @@ impl Default for WatchOn {
     }
 }
 
-/// What is watched in a repository: exactly one of a branch, a tag or a commit.
+/// What is watched in a repository: exactly one of a branch, a tag, a commit or a range of versions.
 #[derive(
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "camelCase")]
 pub enum Reference {
+    /// A branch, by its name.
+    Branch(#[schemars(length(max = 1024))] String),
+    /// A tag, by its name; an annotated one means its commit.
+    Tag(#[schemars(length(max = 1024))] String),
+    /// A commit, by its full hash.
+    Commit(#[schemars(length(max = 1024))] String),
+    /// The highest tag in a range of versions: `>=1.2 <2`, `1.x`, `^2.3`. A `v` may stand before a
+    /// tag's version; pre-releases count only where the range names one.
+    Semver(#[schemars(length(max = 256))] String),
+}
+
+/// What an action may clone in place of the source that changed.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "a schema only: `Reference` is what is read")]
+pub(crate) enum ClonedReference {
     /// A branch, by its name.
     Branch(#[schemars(length(max = 1024))] String),
     /// A tag, by its name; an annotated one means its commit.

@@ -37,7 +37,8 @@ pub struct TriggerStatus {
     /// The generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Reconciling`, `Stalled` and `SourcesReachable`, as kstatus understands them.
+    /// `Ready`, `Reconciling`, `Stalled` and `SourcesReachable`, as kstatus understands them; and
+    /// while there is cause for it `TlsVerified` and `SecretNamespaceIgnored`.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 32),
@@ -101,7 +102,7 @@ pub struct CheckedSource {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
-    /// The commit before `commitHash`; a move back to it is doubted at first.
+    /// The commit before the last change; a move back to it is doubted at first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub previous_commit: Option<String>,
@@ -164,6 +165,10 @@ pub struct Run {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub previous_commit: Option<String>,
+    /// The tag that a `semver` range chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub tag: Option<String>,
     /// Digest of what was watched (source, URI, reference) when the run was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]

@@ -39,6 +39,28 @@ fn keys_of_secrets_have_defaults() {
     assert_eq!(auth.secret_ref.namespace, None);
     assert_eq!(auth.keys, AuthKeys::default());
     assert_eq!(auth.keys.private_key, "ssh-privatekey");
+    assert_eq!(repo.spec.timeout, "30s");
+}
+
+#[test]
+fn the_keys_of_an_app_and_of_a_known_host_have_defaults_too() {
+    let spec = "
+  repoUri: https://github.com/org/repo.git
+  timeout: 2m
+  authConfig:
+    type: githubApp
+    secretRef: {name: app}
+    keys: {appId: id, apiUrl: api}";
+    let repo: GitRepo = read("GitRepo", spec);
+
+    let auth = repo.spec.auth_config.unwrap();
+    assert_eq!(auth.kind, AuthKind::GithubApp);
+    assert_eq!((auth.keys.app_id.as_str(), auth.keys.api_url.as_str()), ("id", "api"));
+    assert_eq!(auth.keys.installation_id, "installationId");
+    assert_eq!(auth.keys.app_private_key, "appPrivateKey");
+    assert_eq!(auth.keys.passphrase, "passphrase");
+    assert_eq!(auth.keys.known_hosts, "known_hosts");
+    assert_eq!(repo.spec.timeout, "2m");
 }
 
 #[test]
@@ -189,6 +211,7 @@ fn null_means_absent_wherever_a_field_may_be_absent() {
         "
   repoUri: https://host/repo
   tlsConfig: null
+  timeout: null
   authConfig: {type: token, secretRef: {name: x, namespace: null}, keys: null}",
     );
     assert_eq!(repo.spec.auth_config.unwrap().keys, AuthKeys::default());
@@ -213,6 +236,13 @@ fn null_means_absent_wherever_a_field_may_be_absent() {
     );
     assert_eq!(trigger.spec.sources.watch_on, WatchOn::default());
     assert!(!trigger.spec.webhook.multi_source);
+}
+
+#[test]
+fn a_range_of_versions_is_a_reference() {
+    let range: Reference = serde_json::from_value(json!({"semver": ">=1.2 <2"})).unwrap();
+
+    assert_eq!(range, Reference::Semver(">=1.2 <2".to_owned()));
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(short, long)]
     preserve_git_folder: bool,
 
-    /// Tell each step on stderr
+    /// Tell on stderr whose clone it is too, and each step on a line of its own
     #[arg(long)]
     pub(crate) debug: bool,
 }

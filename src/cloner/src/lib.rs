@@ -4,18 +4,20 @@
 //! A library too, so that the embedded executor can be its own cloner.
 
 mod arguments;
+mod progress;
 mod share;
 
-use std::{cell::RefCell, error::Error, ffi::OsString, io, io::Write};
+use std::{cell::RefCell, error::Error, ffi::OsString, fmt::Display, io, io::Write};
 
 use clap::Parser as _;
 use ger_git::{
-    FetchOptions, Step, Want,
+    FetchOptions, Fetched, Meter, Step, Want,
     contract::{self, CloneSpec, ContractError},
     fetch,
 };
 
 use arguments::Arguments;
+use progress::Drawn;
 
 /// The clone is there.
 const DONE: u8 = 0;
@@ -38,15 +40,42 @@ enum Failure {
     Share { source: io::Error },
 }
 
+/// How a clone is told of while it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Telling {
+    /// A line a step.
+    Lines,
+    /// One line on the terminal, redrawn.
+    Drawing,
+}
+
 /// Does what `args` (the program's name first) and the environment ask for, and gives the exit
 /// code: 0 done, 1 failed, 2 misused.
 ///
-/// Says nothing on success unless `--debug` asks for it. Blocks.
+/// Tells a line a step on `stderr`; with `--debug`, whose clone it is too. Blocks.
 pub fn run(
     args: impl IntoIterator<Item = OsString>,
     environment: impl Fn(&str) -> Option<String>,
     stdout: &mut dyn Write,
     stderr: &mut dyn Write,
+) -> u8 {
+    run_telling(Telling::Lines, args, environment, (stdout, stderr))
+}
+
+/// The same for somebody who watches the process's own `stderr`, a terminal: one line, redrawn.
+pub fn run_at_terminal(
+    args: impl IntoIterator<Item = OsString>,
+    environment: impl Fn(&str) -> Option<String>,
+) -> u8 {
+    let (mut stdout, mut stderr) = (io::stdout(), io::stderr());
+    run_telling(Telling::Drawing, args, environment, (&mut stdout, &mut stderr))
+}
+
+fn run_telling(
+    telling: Telling,
+    args: impl IntoIterator<Item = OsString>,
+    environment: impl Fn(&str) -> Option<String>,
+    (stdout, stderr): (&mut dyn Write, &mut dyn Write),
 ) -> u8 {
     let arguments = match Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,
@@ -59,17 +88,14 @@ pub fn run(
             return DONE;
         }
     };
+    // Who wants to know everything wants to keep it.
+    let telling = if arguments.debug { Telling::Lines } else { telling };
     let stderr = RefCell::new(stderr);
-    let debug = |line: &dyn std::fmt::Display| {
-        if arguments.debug {
-            say(&mut **stderr.borrow_mut(), &format_args!("{line}\n"));
-        }
-    };
-    match clone(&arguments, environment, &debug) {
+    let tell = |line: &dyn Display| say(&mut **stderr.borrow_mut(), &format_args!("{line}\n"));
+    match clone(&arguments, environment, telling, &tell) {
         Ok(()) => DONE,
         Err(failure) => {
-            let line = format!("gitrepo-cloner: {}\n", one_line(&failure));
-            say(&mut **stderr.borrow_mut(), &line);
+            tell(&format_args!("gitrepo-cloner: {}", one_line(&failure)));
             FAILED
         }
     }
@@ -78,24 +104,43 @@ pub fn run(
 fn clone(
     arguments: &Arguments,
     environment: impl Fn(&str) -> Option<String>,
-    debug: &dyn Fn(&dyn std::fmt::Display),
+    telling: Telling,
+    tell: &dyn Fn(&dyn Display),
 ) -> Result<(), Failure> {
     let unclear = |source| Failure::Contract { source };
     let spec = contract::from_env(environment).map_err(unclear)?;
     let remote = spec.remote().map_err(unclear)?;
     let want = want(arguments, &spec);
-    debug(&format_args!("{} {} from {}", arguments.kind, arguments.source, spec.uri.host()));
+    if arguments.debug {
+        tell(&format_args!("{} {} from {}", arguments.kind, arguments.source, spec.uri.host()));
+    }
+    let meter = Meter::default();
+    let drawn = (telling == Telling::Drawing).then(|| Drawn::begin(io::stderr(), meter.clone()));
+    let on_step = |step: &Step| match &drawn {
+        Some(drawn) => drawn.step(step),
+        None => tell(step),
+    };
     let options = FetchOptions {
         git_folder: arguments.git_folder(),
-        on_step: &|step: &Step| debug(step),
+        on_step: &on_step,
+        meter,
         ..FetchOptions::default()
     };
-    let fetched = fetch(&remote, &want, &arguments.destination, &options)
-        .map_err(|source| Failure::Clone { source })?;
-    if fetched.submodules > 0 {
-        debug(&format_args!("{} submodules are left empty", fetched.submodules));
-    }
+    let fetched = fetch(&remote, &want, &arguments.destination, &options);
+    drop(drawn);
+    let fetched = fetched.map_err(|source| Failure::Clone { source })?;
+    tell_what_is_missing(&fetched, tell);
     share::with_group(&arguments.destination).map_err(|source| Failure::Share { source })
+}
+
+/// Whoever looks for these files should not have to wonder.
+fn tell_what_is_missing(fetched: &Fetched, tell: &dyn Fn(&dyn Display)) {
+    if fetched.submodules > 0 {
+        tell(&format_args!("submodules are left empty: {}", fetched.submodules));
+    }
+    if fetched.lfs_pointers > 0 {
+        tell(&format_args!("files kept by Git LFS are left as pointers: {}", fetched.lfs_pointers));
+    }
 }
 
 /// The command line names the commit or the reference, and the environment the other one.
@@ -123,6 +168,6 @@ fn one_line(failure: &Failure) -> String {
 }
 
 /// A log that nobody can write to is no reason to leave a worker without its files.
-fn say(output: &mut dyn Write, text: &dyn std::fmt::Display) {
+fn say(output: &mut dyn Write, text: &dyn Display) {
     let _ = write!(output, "{text}");
 }

@@ -42,7 +42,11 @@ pub struct Metrics {
     pub check_results_total: IntCounterVec,
     pub git_requests_total: IntCounterVec,
     pub git_coalesced_total: IntCounterVec,
-    pub git_bytes: IntGaugeVec,
+    pub git_requests_sent_total: IntCounterVec,
+    pub git_connections_opened_total: IntCounterVec,
+    pub git_bytes_total: IntCounterVec,
+    pub git_paused: IntGauge,
+    pub github_app_tokens_total: IntCounterVec,
     pub runs_total: IntCounterVec,
     pub ledger_conflicts_total: IntCounterVec,
     pub job_create_duplicates_total: IntCounterVec,
@@ -68,6 +72,19 @@ impl Metrics {
         for series in [&self.reconcile_duration_seconds, &self.trigger_check_duration_seconds] {
             drop(series.remove_label_values(labels));
         }
+    }
+
+    /// Brings the counters of what is counted elsewhere up to date.
+    pub fn exchanged(&self, host: &str, exchanged: ger_git::Exchanged) {
+        let ger_git::Exchanged { requests, connections, sent, received } = exchanged;
+        let follow = |series: &IntCounterVec, labels: &[&str], total: u64| {
+            let counter = series.with_label_values(labels);
+            counter.inc_by(total.saturating_sub(counter.get()));
+        };
+        follow(&self.git_requests_sent_total, &[host], requests);
+        follow(&self.git_connections_opened_total, &[host], connections);
+        follow(&self.git_bytes_total, &[host, "sent"], sent);
+        follow(&self.git_bytes_total, &[host, "received"], received);
     }
 
     /// The registry, for `/metrics`.
@@ -158,10 +175,27 @@ impl Metrics {
                 "checks answered by another's request",
                 &["host"],
             )?,
-            git_bytes: made.gauges(
-                "git_bytes",
-                "bytes exchanged since the start",
+            git_requests_sent_total: made.counters(
+                "git_requests_sent_total",
+                "requests sent over the wire, by host; a check or a fetch may take several",
+                &["host"],
+            )?,
+            git_connections_opened_total: made.counters(
+                "git_connections_opened_total",
+                "connections opened, by host",
+                &["host"],
+            )?,
+            git_bytes_total: made.counters(
+                "git_bytes_total",
+                "bytes exchanged",
                 &["host", "direction"],
+            )?,
+            git_paused: made
+                .gauge("git_paused", "hosts that are left alone for a while, by credential")?,
+            github_app_tokens_total: made.counters(
+                "github_app_tokens_total",
+                "installation tokens that were asked for",
+                &["host", "result"],
             )?,
             runs_total: made.counters(
                 "runs_total",
@@ -281,6 +315,21 @@ mod tests {
         metrics.forget_trigger(&labels);
 
         assert_eq!(of_trigger(&metrics), 0);
+    }
+
+    #[test]
+    fn what_is_counted_elsewhere_is_followed_and_never_counted_twice() {
+        let metrics = Metrics::new("test").unwrap();
+        let seen = ger_git::Exchanged { requests: 3, connections: 1, sent: 20, received: 300 };
+
+        metrics.exchanged("git.test", seen);
+        metrics.exchanged("git.test", ger_git::Exchanged { requests: 5, received: 301, ..seen });
+
+        let bytes = |it| metrics.git_bytes_total.with_label_values(&["git.test", it]).get();
+        assert_eq!((bytes("sent"), bytes("received")), (20, 301));
+        assert_eq!(metrics.git_requests_sent_total.with_label_values(&["git.test"]).get(), 5);
+        let opened = &metrics.git_connections_opened_total;
+        assert_eq!(opened.with_label_values(&["git.test"]).get(), 1);
     }
 
     #[test]

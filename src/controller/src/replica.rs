@@ -174,7 +174,12 @@ pub fn start(
     let fleet = Arc::new(Fleet {
         clusters,
         shards,
-        checks: checks::Handle::new(&checks_settings, Arc::clone(&parts.remotes), metrics.clone()),
+        checks: checks::Handle::new(
+            &checks_settings,
+            Arc::clone(&parts.remotes),
+            parts.clock.clone(),
+            metrics.clone(),
+        ),
         clock: parts.clock.clone(),
         metrics,
         jobs: job_settings(&parts.settings.action),
@@ -339,15 +344,9 @@ fn gauge(fleet: &Fleet) {
     metrics.members.set(count(snapshot.members.len()));
     metrics.shards_owned.set(count(snapshot.mine.len()));
     for (host, exchanged) in fleet.checks.traffic() {
-        metrics
-            .git_bytes
-            .with_label_values(&[&host, "received"])
-            .set(i64::try_from(exchanged.received).unwrap_or(i64::MAX));
-        metrics
-            .git_bytes
-            .with_label_values(&[&host, "sent"])
-            .set(i64::try_from(exchanged.sent).unwrap_or(i64::MAX));
+        metrics.exchanged(&host, exchanged);
     }
+    metrics.git_paused.set(count(fleet.checks.paused()));
     // A cluster that is gone leaves no series behind.
     metrics.cluster_state.reset();
     metrics.cluster_objects.reset();

@@ -6,6 +6,7 @@
 //! ```
 
 pub mod admission;
+mod copies;
 mod error;
 pub(crate) mod events;
 pub(crate) mod jobs;

@@ -1,9 +1,15 @@
 //! Does what a check found differ from what was recorded?
+//!
+//! Where files are watched, their hash decides and the commit follows: `t1-<digest of the
+//! patterns>-<hash>`, or the bare 64 digits that the original recorded.
 
 use ger_api::status::CheckedSource;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::names::Commit;
+
+#[cfg(test)]
+mod tests;
 
 /// How long a move back to the previous commit is doubted: mirrors lag by seconds, and a mirror that
 /// lags longer is the remote that the user chose to watch.
@@ -18,11 +24,17 @@ pub struct Head {
     pub commit: Commit,
     /// The object of an annotated tag: the original recorded it in place of the commit.
     pub tag_object: Option<Commit>,
+    /// The tag that a range of versions chose.
+    pub tag: Option<String>,
+    /// The hash of the watched files at the commit, if files are watched: see [`files_needed`].
+    pub files: Option<String>,
+    /// The same by the original's algorithm, if what is on record is the original's.
+    pub original_files: Option<String>,
 }
 
 impl From<Commit> for Head {
     fn from(commit: Commit) -> Self {
-        Self { commit, tag_object: None }
+        Self { commit, tag_object: None, tag: None, files: None, original_files: None }
     }
 }
 
@@ -31,31 +43,73 @@ impl From<Commit> for Head {
 pub enum Change {
     /// Not at all.
     Same,
+    /// In nothing that is watched: the record follows, and nothing runs.
+    Quiet,
     /// The source has no commit on record.
     First,
-    /// Another commit.
+    /// Another commit, and with it what is watched.
     Moved,
     /// The commit before the recorded one, so soon that a lagging mirror may be what answered.
     Back,
 }
 
 impl Change {
-    /// Whether the source is elsewhere than recorded.
+    /// Whether what is watched is elsewhere than recorded.
     pub fn is_change(self) -> bool {
-        self != Self::Same
+        match self {
+            Self::Same | Self::Quiet => false,
+            Self::First | Self::Moved | Self::Back => true,
+        }
     }
 }
 
-/// Compares what was found with what is on record.
-pub fn compare(record: Option<&CheckedSource>, head: &Head, now: Timestamp) -> Change {
-    let Some((record, recorded_commit)) =
-        record.and_then(|it| Some((it, it.commit_hash.as_deref()?)))
-    else {
-        return Change::First;
-    };
-    let is_recorded = |it: &Commit| it.as_str() == recorded_commit;
-    if is_recorded(&head.commit) || head.tag_object.as_ref().is_some_and(is_recorded) {
-        return Change::Same;
+/// Which hashes of a commit's files must be made before a head can be compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FilesNeeded {
+    /// No files are watched.
+    None,
+    /// None either: the commit is the recorded one, and this is its hash.
+    Known(String),
+    Ours,
+    /// Ours, and the one that the original would have made: its record is to be compared with it.
+    OursAndOriginal,
+}
+
+/// What to find out about the files at a head. `patterns` is [`crate::plan::patterns_digest`] of the
+/// watched files.
+pub fn files_needed(
+    record: Option<&CheckedSource>,
+    commit: &Commit,
+    tag_object: Option<&Commit>,
+    patterns: Option<&str>,
+) -> FilesNeeded {
+    let Some(patterns) = patterns else { return FilesNeeded::None };
+    let Some((record, recorded_commit)) = of_record(record) else { return FilesNeeded::Ours };
+    let is_there = is_at(recorded_commit, commit, tag_object);
+    match (record.file_hash.as_deref(), is_there) {
+        (Some(hash), true) if is_of(hash, patterns) || is_original(hash) => {
+            FilesNeeded::Known(hash.to_owned())
+        }
+        (Some(hash), false) if is_original(hash) => FilesNeeded::OursAndOriginal,
+        _ => FilesNeeded::Ours,
+    }
+}
+
+/// Compares what was found with what is on record. `patterns` is as in [`files_needed`].
+pub fn compare(
+    record: Option<&CheckedSource>,
+    head: &Head,
+    patterns: Option<&str>,
+    now: Timestamp,
+) -> Change {
+    let Some((record, recorded_commit)) = of_record(record) else { return Change::First };
+    let is_there = is_at(recorded_commit, &head.commit, head.tag_object.as_ref());
+    if is_there {
+        let adopts = patterns.is_some_and(|it| is_to_be_adopted(record, head, it));
+        return if adopts { Change::Quiet } else { Change::Same };
+    }
+    if patterns.is_some_and(|it| has_same_files(record, head, it)) {
+        return Change::Quiet;
     }
     let changed_lately =
         record.changed.is_some_and(|it| now.duration_since(as_known(it, now)) < DOUBTED);
@@ -65,69 +119,45 @@ pub fn compare(record: Option<&CheckedSource>, head: &Head, now: Timestamp) -> C
     Change::Moved
 }
 
+/// At the recorded commit: whether its hash is one that a later head could not be compared with. An
+/// edit of the patterns runs nothing by itself.
+fn is_to_be_adopted(record: &CheckedSource, head: &Head, patterns: &str) -> bool {
+    let is_comparable =
+        record.file_hash.as_deref().is_some_and(|it| is_of(it, patterns) || is_original(it));
+    head.files.is_some() && !is_comparable
+}
+
+/// At another commit: whether the watched files are the recorded ones. What cannot be compared is not
+/// the same: it rather runs than is lost.
+fn has_same_files(record: &CheckedSource, head: &Head, patterns: &str) -> bool {
+    match record.file_hash.as_deref() {
+        Some(hash) if is_of(hash, patterns) => head.files.as_deref() == Some(hash),
+        Some(hash) if is_original(hash) => {
+            head.files.is_some() && head.original_files.as_deref() == Some(hash)
+        }
+        _ => false,
+    }
+}
+
+fn of_record(record: Option<&CheckedSource>) -> Option<(&CheckedSource, &str)> {
+    record.and_then(|it| Some((it, it.commit_hash.as_deref()?)))
+}
+
+fn is_at(recorded: &str, commit: &Commit, tag_object: Option<&Commit>) -> bool {
+    commit.as_str() == recorded || tag_object.is_some_and(|it| it.as_str() == recorded)
+}
+
+/// Whether a hash is of files by these patterns.
+fn is_of(hash: &str, patterns: &str) -> bool {
+    let hash = hash.strip_prefix("t1-").and_then(|it| it.strip_prefix(patterns));
+    hash.is_some_and(|it| it.starts_with('-'))
+}
+
+fn is_original(hash: &str) -> bool {
+    hash.len() == 64 && hash.bytes().all(|it| it.is_ascii_hexdigit())
+}
+
 /// A recorded time, unless it is so far ahead that it must be wrong: that one counts as now.
 pub fn as_known(recorded: Timestamp, now: Timestamp) -> Timestamp {
     if recorded.duration_since(now) > MOST_AHEAD { now } else { recorded }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn commit(digit: char) -> Commit {
-        Commit::parse(&digit.to_string().repeat(40)).unwrap()
-    }
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_700_000_000 + second).unwrap()
-    }
-
-    fn record(current: char, previous: Option<char>, changed: i64) -> CheckedSource {
-        CheckedSource {
-            commit_hash: Some(commit(current).as_str().to_owned()),
-            previous_commit: previous.map(|it| commit(it).as_str().to_owned()),
-            changed: Some(at(changed)),
-            ..CheckedSource::default()
-        }
-    }
-
-    #[test]
-    fn a_source_without_a_commit_on_record_is_new() {
-        let head = Head::from(commit('a'));
-
-        assert_eq!(compare(None, &head, at(0)), Change::First);
-        assert_eq!(compare(Some(&CheckedSource::default()), &head, at(0)), Change::First);
-    }
-
-    #[test]
-    fn another_commit_is_a_change_and_the_same_is_none() {
-        let record = record('a', None, 0);
-
-        assert_eq!(compare(Some(&record), &commit('a').into(), at(1)), Change::Same);
-        assert_eq!(compare(Some(&record), &commit('b').into(), at(1)), Change::Moved);
-    }
-
-    #[test]
-    fn a_move_back_is_doubted_for_a_minute() {
-        let record = record('b', Some('a'), 0);
-
-        assert_eq!(compare(Some(&record), &commit('a').into(), at(59)), Change::Back);
-        assert_eq!(compare(Some(&record), &commit('a').into(), at(60)), Change::Moved);
-        assert_eq!(compare(Some(&record), &commit('c').into(), at(1)), Change::Moved);
-    }
-
-    #[test]
-    fn a_record_of_the_original_that_names_the_tag_object_is_no_change() {
-        let record = record('d', None, 0);
-        let head = Head { commit: commit('a'), tag_object: Some(commit('d')) };
-
-        assert_eq!(compare(Some(&record), &head, at(1)), Change::Same);
-    }
-
-    #[test]
-    fn a_time_far_ahead_counts_as_now() {
-        assert_eq!(as_known(at(300), at(0)), at(300));
-        assert_eq!(as_known(at(301), at(0)), at(0));
-        assert_eq!(as_known(Timestamp::MAX, at(0)), at(0));
-    }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ger_api::action::{ActionJob, ClusterSourceKind, SourceOverride};
-use ger_api::schedule_trigger::{ActionKind, SourceKind};
+use ger_api::schedule_trigger::{ActionKind, Reference, SourceKind};
 use ger_api::status::Run;
 use ger_api::{GROUP, VERSION};
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
@@ -17,9 +17,10 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
-use crate::plan::{CredentialKey, Plan, Reason, Source, WrongConfig};
+use crate::plan::{Plan, Reason, Source, WrongConfig, reference_parts};
 
 mod cloner;
+mod credentials;
 mod env;
 mod labels;
 #[cfg(test)]
@@ -27,6 +28,7 @@ mod tests;
 mod worker;
 
 pub use cloner::CREDENTIALS;
+pub use credentials::{CopyPart, SecretCopy};
 pub use labels::{
     MANAGED_BY, MANAGER, PREFIX, RUN_ID, TRIGGER_KIND, TRIGGER_NAME, TRIGGER_UID, WITHDRAWN,
     action_kind, is_of_run, label_value, name_of,
@@ -170,17 +172,6 @@ pub struct Built {
     pub secret_copy: Option<SecretCopy>,
 }
 
-/// A Secret in the Job's namespace with what the cloner needs of one in another namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretCopy {
-    pub from_namespace: String,
-    pub from_name: String,
-    /// The value of each `key` goes under the name `file`.
-    pub keys: Vec<CredentialKey>,
-    /// The copy's name: the Job's.
-    pub name: String,
-}
-
 /// Builds the Job of a run that has a commit.
 pub fn build(input: &JobInput<'_>) -> Result<Built, WrongConfig> {
     check(input)?;
@@ -189,15 +180,14 @@ pub fn build(input: &JobInput<'_>) -> Result<Built, WrongConfig> {
     let settings = input.settings;
     let name = name_of(&plan.key.name, &input.run.id);
     let workdir = job.workdir.as_deref().unwrap_or(&settings.workdir);
-    let copy = input.source.auth.as_ref();
-    let copy = copy.and_then(|it| cloner::copy(it, &plan.key.namespace, &name));
+    let copy = credentials::copy(input.source, &plan.key.namespace, &name);
 
     let mut volumes = vec![Volume {
         name: settings.workdir_volume.clone(),
         empty_dir: Some(EmptyDirVolumeSource::default()),
         ..Volume::default()
     }];
-    volumes.extend(cloner::credentials(input, copy.as_ref()));
+    volumes.extend(credentials::volume(input.source, copy.as_ref()));
     let pod = PodSpec {
         init_containers: Some(vec![cloner::container(input, workdir, &volumes)]),
         containers: vec![worker::container(input, workdir)],
@@ -274,12 +264,25 @@ fn check(input: &JobInput<'_>) -> Result<(), WrongConfig> {
     }
     if let Some(other) = &action.source_override {
         crate::plan::check_reference(&other.reference)?;
+        if matches!(other.reference, Reference::Semver(_)) {
+            let message = "sourceOverride.reference is a range of versions: name one of branch, \
+                           tag and commit";
+            return invalid(message.to_owned());
+        }
         if other.kind != input.source.kind || other.name != input.source.name {
             let message = "the source is not the one that the action's sourceOverride names";
             return Err(WrongConfig::new(Reason::InvalidObject, message));
         }
     }
     Ok(())
+}
+
+/// What the run is about: the reference's kind and name, or the tag that a range of versions chose.
+fn watched<'a>(input: &JobInput<'a>) -> (&'static str, &'a str) {
+    match &input.run.tag {
+        Some(tag) => ("tag", tag),
+        None => reference_parts(&input.plan.reference),
+    }
 }
 
 fn is_within(path: &str, folder: &str) -> bool {

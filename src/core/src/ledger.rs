@@ -10,8 +10,9 @@ use ger_api::status::{CheckedSource, Run, RunPhase};
 use jiff::Timestamp;
 
 use crate::change::{Change, Head};
-use crate::plan::{Plan, RunAt};
+use crate::plan::{Caution, Plan, RunAt};
 
+mod cautions;
 mod conditions;
 mod draft;
 mod due;
@@ -86,6 +87,8 @@ pub struct Check {
     pub basis: Basis,
     pub firing: Firing,
     pub answer: Answer,
+    /// What is to be said of the trigger's sources, of all of them as they are now.
+    pub cautions: Vec<(String, Caution)>,
 }
 
 /// A trigger as just read. What is decided is valid for a write on exactly this resourceVersion.
@@ -178,7 +181,8 @@ pub fn decide(
     if plan.suspend || !plan.sources.contains(&basis.source) {
         return Verdict::Nothing;
     }
-    let draft = Draft::new(plan, live.status, now);
+    let mut draft = Draft::new(plan, live.status, now);
+    draft.caution(&check.cautions);
     match &check.answer {
         Answer::Head(head) => found(draft, check, head),
         Answer::Unavailable { reason, message, failures } => {

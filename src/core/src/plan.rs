@@ -11,13 +11,16 @@ use crate::ledger::id;
 use crate::names::{ClusterName, TriggerKey, TriggerKind, is_subdomain};
 use crate::schedule::Schedule;
 
+mod files;
 mod reference;
 mod source;
 #[cfg(test)]
 mod tests;
+mod uri;
 
+pub use files::patterns_digest;
 pub(crate) use reference::check as check_reference;
-pub use source::{AuthKind, CredentialKey, Source, SourceAuth};
+pub use source::{AuthKind, CaSource, Caution, CredentialKey, Source, SourceAuth, SourceTls};
 
 /// The annotation whose every new value makes a trigger run now.
 pub const RUN_AT: &str = "git-events-runner.rs/run-at";
@@ -38,6 +41,8 @@ pub struct Plan {
     pub sources: Vec<String>,
     pub source_kind: SourceKind,
     pub reference: Reference,
+    /// gitignore patterns: a change counts only if the matching files changed. None: each counts.
+    pub files: Option<Vec<String>>,
     pub on_change_only: bool,
     pub action: ActionRef,
     /// None for a trigger that only runs when asked.
@@ -73,6 +78,7 @@ pub struct WrongConfig {
 pub enum Reason {
     InvalidSources,
     InvalidReference,
+    InvalidFiles,
     InvalidSchedule,
     InvalidAction,
     InvalidSource,
@@ -88,6 +94,7 @@ impl Reason {
         match self {
             Self::InvalidSources => "InvalidSources",
             Self::InvalidReference => "InvalidReference",
+            Self::InvalidFiles => "InvalidFiles",
             Self::InvalidSchedule => "InvalidSchedule",
             Self::InvalidAction => "InvalidAction",
             Self::InvalidSource => "InvalidSource",
@@ -139,11 +146,17 @@ impl Plan {
         identity.plan(&trigger.spec.sources, &trigger.spec.action)
     }
 
-    /// Digest of what is watched. A run whose fingerprint is another one is about something else.
+    /// Digest of what is watched. A run whose fingerprint is another one is about something else. The
+    /// patterns of `files` are not in it: whichever files made a run due, it is about its commit.
     pub fn fingerprint(&self, source: &str, uri: &str) -> String {
         let kind = source_kind(self.source_kind);
         let (reference_kind, name) = reference_parts(&self.reference);
         id::short(&id::digest(&[kind, source, uri, reference_kind, name]), 16)
+    }
+
+    /// See [`patterns_digest`]. None: every change counts.
+    pub fn patterns_digest(&self) -> Option<String> {
+        self.files.as_deref().map(patterns_digest)
     }
 }
 
@@ -174,11 +187,7 @@ impl Identity {
     fn plan(self, sources: &Sources, action: &ActionRef) -> Result<Plan, WrongConfig> {
         check_names(&sources.names)?;
         reference::check(&sources.watch_on.reference)?;
-        if sources.watch_on.files.is_some() {
-            let message = "sources.watchOn.files is not supported yet, and nothing runs half-understood: \
-                           remove it to run on every change";
-            return Err(WrongConfig::new(Reason::NotSupportedYet, message));
-        }
+        let files = files::judge(sources.watch_on.files.as_deref())?;
         if !is_subdomain(&action.name) {
             let message =
                 format!("action.name {:?} is not the name of an object", cut(&action.name));
@@ -191,6 +200,7 @@ impl Identity {
             sources: sources.names.clone(),
             source_kind: sources.kind,
             reference: sources.watch_on.reference.clone(),
+            files,
             on_change_only: sources.watch_on.on_change_only,
             action: action.clone(),
             schedule: None,
@@ -249,12 +259,13 @@ pub fn source_kind(kind: SourceKind) -> &'static str {
     }
 }
 
-/// A reference's kind (`branch`, `tag`, `commit`) and its name.
+/// A reference's kind (`branch`, `tag`, `commit`, `semver`) and its name.
 pub fn reference_parts(reference: &Reference) -> (&'static str, &str) {
     match reference {
         Reference::Branch(name) => ("branch", name),
         Reference::Tag(name) => ("tag", name),
         Reference::Commit(name) => ("commit", name),
+        Reference::Semver(range) => ("semver", range),
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Not for production: no TLS, one process a request.
 
+mod daemon;
 mod server;
 
 use std::{
@@ -30,6 +31,7 @@ use tokio::{
 };
 use tokio_util::io::{ReaderStream, StreamReader};
 
+pub use daemon::Daemon;
 pub use server::{Error, Server};
 
 use crate::Auth;
@@ -45,6 +47,19 @@ pub enum Versions {
     All,
     /// v0 alone, as behind a proxy that strips `Git-Protocol`.
     Oldest,
+    /// v1 alone, which is v0 with its number said first.
+    One,
+}
+
+impl Versions {
+    /// The value of `GIT_PROTOCOL` for a client that asks for this one.
+    fn of(self, asked: Option<&str>) -> Option<&str> {
+        match self {
+            Self::All => asked,
+            Self::Oldest => None,
+            Self::One => Some("version=1"),
+        }
+    }
 }
 
 /// The server's state. Cheap to clone; clones are the same server.
@@ -142,12 +157,8 @@ async fn run(backend: &Backend, request: Request) -> io::Result<Response<Body>> 
 
 fn command(backend: &Backend, request: &Request) -> Command {
     let text = |name: HeaderName| request.headers().get(name).and_then(|it| it.to_str().ok());
-    let mut command = Command::new("git");
+    let mut command = quiet_command(&["http-backend"]);
     command
-        .arg("http-backend")
-        .env_clear()
-        .envs(std::env::var_os("PATH").map(|it| ("PATH", it)))
-        .envs(quiet_git())
         .env("GIT_PROJECT_ROOT", &backend.inner.root)
         .env("GIT_HTTP_EXPORT_ALL", "1")
         .env("PATH_INFO", decoded(request.uri().path()))
@@ -158,15 +169,24 @@ fn command(backend: &Backend, request: &Request) -> Command {
         // git lets named users push, and nobody else.
         .env("REMOTE_USER", "somebody")
         .envs(text(header::CONTENT_LENGTH).map(|it| ("CONTENT_LENGTH", it)))
-        .envs(text(header::CONTENT_ENCODING).map(|it| ("HTTP_CONTENT_ENCODING", it)))
+        .envs(text(header::CONTENT_ENCODING).map(|it| ("HTTP_CONTENT_ENCODING", it)));
+    let version = backend.inner.versions.of(text(HeaderName::from_static("git-protocol")));
+    command.envs(version.map(|it| ("GIT_PROTOCOL", it)));
+    command
+}
+
+/// git, in an environment that is empty but for what it needs, and gone when nobody holds it.
+fn quiet_command(arguments: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(std::env::var_os("PATH").map(|it| ("PATH", it)))
+        .envs(quiet_git())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .kill_on_drop(true);
-    if backend.inner.versions == Versions::All {
-        let version = text(HeaderName::from_static("git-protocol"));
-        command.envs(version.map(|it| ("GIT_PROTOCOL", it)));
-    }
     command
 }
 

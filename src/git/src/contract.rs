@@ -10,7 +10,8 @@ use std::{
 };
 
 use crate::{
-    Auth, Commit, NotACommit, Reference, Remote, RepoUri, Secret, Tls, Unusable, UriError,
+    Auth, CaBundle, Commit, HostKeys, NotACommit, NotCertificates, Reference, Remote, RepoUri,
+    Secret, SshKey, Tls, Unusable, UriError,
 };
 
 /// The repository's address.
@@ -19,11 +20,12 @@ pub const URI: &str = "GER_CLONE_URI";
 pub const REFERENCE: &str = "GER_CLONE_REFERENCE";
 /// The commit that the run is about, which the reference may have left since.
 pub const COMMIT: &str = "GER_CLONE_COMMIT";
-/// `none`, `basic` or `token`. Absent means `none`.
+/// `none`, `basic`, `token` or `ssh`. Absent means `none`.
 pub const AUTH: &str = "GER_CLONE_AUTH";
-/// The directory with the files that [`AUTH`] needs.
+/// The directory with the files that [`AUTH`] and [`TLS`] need.
 pub const CREDENTIALS: &str = "GER_CLONE_CREDENTIALS";
-/// `verify` or `skip-verify`. Absent means `verify`.
+/// `verify`, `verify-with` (the certificates of [`CA_FILE`] too) or `skip-verify`. Absent means
+/// `verify`.
 pub const TLS: &str = "GER_CLONE_TLS";
 /// The time that the whole clone may take, in seconds. Absent means [`DEFAULT_TIMEOUT`].
 pub const TIMEOUT: &str = "GER_CLONE_TIMEOUT";
@@ -34,6 +36,14 @@ pub const USERNAME_FILE: &str = "username";
 pub const PASSWORD_FILE: &str = "password";
 /// The file with the value of the `Authorization` header, for `token`.
 pub const TOKEN_FILE: &str = "token";
+/// The file with the private key, for `ssh`.
+pub const PRIVATE_KEY_FILE: &str = "ssh-privatekey";
+/// The file with what the private key is encrypted with. Absent means that it is not.
+pub const PASSPHRASE_FILE: &str = "passphrase";
+/// The file with the host keys to believe. Absent means those of the well-known hosts.
+pub const KNOWN_HOSTS_FILE: &str = "known_hosts";
+/// The file with certificates to trust beside the system's, for `verify-with`.
+pub const CA_FILE: &str = "ca.crt";
 
 /// Enough for a large repository's newest commit, and a source may not hold a Job for longer.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(2);
@@ -50,6 +60,9 @@ pub enum AuthKind {
     Basic,
     /// [`TOKEN_FILE`].
     Token,
+    /// [`PRIVATE_KEY_FILE`], and where they are needed [`PASSPHRASE_FILE`] and
+    /// [`KNOWN_HOSTS_FILE`].
+    Ssh,
 }
 
 impl AuthKind {
@@ -59,15 +72,56 @@ impl AuthKind {
             Self::None => "none",
             Self::Basic => "basic",
             Self::Token => "token",
+            Self::Ssh => "ssh",
         }
     }
 
-    /// The files that must be in [`CREDENTIALS`], and no others.
+    /// The files that must be in [`CREDENTIALS`].
     pub fn files(self) -> &'static [&'static str] {
         match self {
             Self::None => &[],
             Self::Basic => &[USERNAME_FILE, PASSWORD_FILE],
             Self::Token => &[TOKEN_FILE],
+            Self::Ssh => &[PRIVATE_KEY_FILE],
+        }
+    }
+
+    /// The files that may be in [`CREDENTIALS`] beside them, and no others.
+    pub fn optional_files(self) -> &'static [&'static str] {
+        match self {
+            Self::None | Self::Basic | Self::Token => &[],
+            Self::Ssh => &[PASSPHRASE_FILE, KNOWN_HOSTS_FILE],
+        }
+    }
+}
+
+/// How a clone knows its server. Certificates are a file, so this says only that there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum CloneTls {
+    /// By the system's roots.
+    #[default]
+    Verify,
+    /// By the system's roots and those in [`CA_FILE`].
+    VerifyWith,
+    /// Not at all.
+    SkipVerify,
+}
+
+impl CloneTls {
+    /// As it is written in [`TLS`].
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::VerifyWith => "verify-with",
+            Self::SkipVerify => "skip-verify",
+        }
+    }
+
+    /// The files that must be in [`CREDENTIALS`].
+    pub fn files(self) -> &'static [&'static str] {
+        match self {
+            Self::Verify | Self::SkipVerify => &[],
+            Self::VerifyWith => &[CA_FILE],
         }
     }
 }
@@ -85,8 +139,8 @@ pub struct CloneSpec {
     pub auth: AuthKind,
     /// Where their files are.
     pub credentials: Option<PathBuf>,
-    /// Whether the server is verified.
-    pub tls: Tls,
+    /// How the server is verified.
+    pub tls: CloneTls,
     /// The time that the whole clone may take; whole seconds.
     pub timeout: Duration,
 }
@@ -135,6 +189,12 @@ pub enum ContractError {
         /// Why not.
         source: io::Error,
     },
+    /// The certificates are none.
+    #[error("the file {CA_FILE} is refused")]
+    Certificates {
+        /// What it is not.
+        source: NotCertificates,
+    },
 }
 
 /// The variables that tell a cloner to make this clone.
@@ -150,8 +210,7 @@ pub fn to_env(spec: &CloneSpec) -> Vec<(String, String)> {
     if let Some(directory) = &spec.credentials {
         env.push((CREDENTIALS.to_owned(), directory.display().to_string()));
     }
-    let tls = if spec.tls == Tls::Verify { "verify" } else { "skip-verify" };
-    env.push((TLS.to_owned(), tls.to_owned()));
+    env.push((TLS.to_owned(), spec.tls.as_str().to_owned()));
     env.push((TIMEOUT.to_owned(), spec.timeout.as_secs().max(1).to_string()));
     env
 }
@@ -170,12 +229,14 @@ pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<CloneSpec, Co
         None | Some("none") => AuthKind::None,
         Some("basic") => AuthKind::Basic,
         Some("token") => AuthKind::Token,
-        Some(_) => return Err(no_such(AUTH, "none, basic, token")),
+        Some("ssh") => AuthKind::Ssh,
+        Some(_) => return Err(no_such(AUTH, "none, basic, token, ssh")),
     };
     let tls = match value(TLS).as_deref() {
-        None | Some("verify") => Tls::Verify,
-        Some("skip-verify") => Tls::SkipVerify,
-        Some(_) => return Err(no_such(TLS, "verify, skip-verify")),
+        None | Some("verify") => CloneTls::Verify,
+        Some("verify-with") => CloneTls::VerifyWith,
+        Some("skip-verify") => CloneTls::SkipVerify,
+        Some(_) => return Err(no_such(TLS, "verify, verify-with, skip-verify")),
     };
     let timeout = match value(TIMEOUT).map(|it| it.parse::<u32>()) {
         None => DEFAULT_TIMEOUT,
@@ -183,14 +244,15 @@ pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<CloneSpec, Co
         Some(_) => return Err(no_such(TIMEOUT, "whole seconds from 1")),
     };
     let credentials = value(CREDENTIALS).map(PathBuf::from);
-    if auth != AuthKind::None && credentials.is_none() {
+    let needs_files = !auth.files().is_empty() || !tls.files().is_empty();
+    if needs_files && credentials.is_none() {
         return Err(ContractError::Missing { variable: CREDENTIALS });
     }
     Ok(CloneSpec { uri, reference, commit, auth, credentials, tls, timeout })
 }
 
 impl CloneSpec {
-    /// The remote to clone from, with its credentials read from their files.
+    /// The remote to clone from, with its credentials and certificates read from their files.
     pub fn remote(&self) -> Result<Remote, ContractError> {
         let auth = match self.auth {
             AuthKind::None => Auth::None,
@@ -199,14 +261,40 @@ impl CloneSpec {
                 password: self.read(PASSWORD_FILE)?,
             },
             AuthKind::Token => Auth::Token(self.read(TOKEN_FILE)?),
+            AuthKind::Ssh => Auth::Ssh(SshKey {
+                private_key: self.read(PRIVATE_KEY_FILE)?,
+                passphrase: self.read_optional(PASSPHRASE_FILE)?,
+                host_keys: self
+                    .read_optional(KNOWN_HOSTS_FILE)?
+                    .map_or(HostKeys::Pinned, HostKeys::Known),
+            }),
         };
-        Ok(Remote { uri: self.uri.clone(), auth, tls: self.tls, timeout: self.timeout })
+        let tls = match self.tls {
+            CloneTls::Verify => Tls::Verify,
+            CloneTls::SkipVerify => Tls::SkipVerify,
+            CloneTls::VerifyWith => {
+                let bundle = CaBundle::parse(self.read(CA_FILE)?.expose());
+                Tls::VerifyWith(bundle.map_err(|source| ContractError::Certificates { source })?)
+            }
+        };
+        Ok(Remote { uri: self.uri.clone(), auth, tls, timeout: self.timeout })
     }
 
     fn read(&self, file: &'static str) -> Result<Secret, ContractError> {
         let missing = || ContractError::Missing { variable: CREDENTIALS };
         let path = self.credentials.as_deref().ok_or_else(missing)?.join(file);
         read_bounded(&path).map_err(|source| ContractError::Credential { file, source })
+    }
+
+    fn read_optional(&self, file: &'static str) -> Result<Option<Secret>, ContractError> {
+        match self.read(file) {
+            Err(ContractError::Credential { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(None)
+            }
+            read => read.map(Some),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Commit, Reference, RepoUri,
+    BadKey, Commit, Reference, RepoUri, TooLong,
     ls_refs::{Malformed, sanitise},
 };
 
@@ -37,6 +37,14 @@ pub enum Error {
         host: String,
         /// What went wrong, without the URI.
         source: reqwest::Error,
+    },
+    /// No connection, or none that held, where no http is spoken.
+    #[error("cannot talk to {host}")]
+    Connection {
+        /// Who does not answer.
+        host: String,
+        /// What went wrong.
+        source: std::io::Error,
     },
     /// The time given is over.
     #[error("{host} did not answer within {limit:?}")]
@@ -79,12 +87,12 @@ pub enum Error {
         message: String,
     },
     /// The older protocols gave no answer either.
-    #[error("{host} does not speak git over http in any version")]
+    #[error("{host} does not speak git in any version")]
     Older {
         /// Who was asked.
         host: String,
-        /// What gix says.
-        source: Said,
+        /// What is wrong with its oldest answer.
+        source: Malformed,
     },
     /// No ref can have this prefix.
     #[error("not a prefix of a ref")]
@@ -144,6 +152,98 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// ssh wants a private key, and there is none.
+    #[error("no private key for {host}: ssh needs credentials of type ssh")]
+    NoKey {
+        /// Who would have been shown it.
+        host: String,
+    },
+    /// The private key cannot be used as it is.
+    #[error("cannot use the private key for {host}")]
+    Key {
+        /// Who would have been shown it.
+        host: String,
+        /// What is wrong with it, and what to do.
+        source: BadKey,
+    },
+    /// The private key is encrypted, and the passphrase does not fit.
+    #[error("the passphrase of the private key for {host} is {problem}")]
+    Passphrase {
+        /// Who would have been shown it.
+        host: String,
+        /// Missing, or wrong.
+        problem: &'static str,
+    },
+    /// The user in the URI is none.
+    #[error("the ssh user for {host} begins with a dash or has control characters")]
+    Login {
+        /// Where it was to log in.
+        host: String,
+    },
+    /// The server knows neither the user nor the key, or not together.
+    #[error("{host} lets {user} not in with the key {key}")]
+    SshRefused {
+        /// Who refuses.
+        host: String,
+        /// Who was to log in.
+        user: String,
+        /// The fingerprint of the public key.
+        key: String,
+    },
+    /// More than a Secret can hold.
+    #[error("cannot use the known_hosts for {host}")]
+    KnownHosts {
+        /// Who was to be asked.
+        host: String,
+        /// What is wrong with it.
+        source: TooLong,
+    },
+    /// Nobody says which key the server has.
+    #[error(
+        "the host key of {host} is unknown: {fingerprint}; if it is the host's, add it to known_hosts"
+    )]
+    HostKeyUnknown {
+        /// Who showed it.
+        host: String,
+        /// The key that it shows.
+        fingerprint: String,
+    },
+    /// The server has another key than it had, or somebody is between us and the server.
+    #[error("the host key of {host} has changed: known is {known}, shown is {presented}")]
+    HostKeyChanged {
+        /// Who showed it.
+        host: String,
+        /// The keys that it is known by.
+        known: String,
+        /// The key that it shows.
+        presented: String,
+    },
+    /// Whoever shows this key has stolen it.
+    #[error("the host key of {host} is revoked: {fingerprint}")]
+    HostKeyRevoked {
+        /// Who showed it.
+        host: String,
+        /// The key that it shows.
+        fingerprint: String,
+    },
+    /// Only a certificate would be believed.
+    #[error(
+        "known_hosts names only a certificate authority for {host}, which is not supported: add the host's key {fingerprint} if it is the host's"
+    )]
+    HostKeyAuthority {
+        /// Who showed it.
+        host: String,
+        /// The key that it shows.
+        fingerprint: String,
+    },
+    /// The connection did not come about, or did not hold.
+    #[error("cannot speak ssh with {host}")]
+    Ssh {
+        /// Who was asked.
+        host: String,
+        /// What went wrong.
+        source: Said,
+    },
     /// A thread of ours is gone: the process is going down.
     #[error("a worker thread ended early")]
     Worker,
@@ -186,7 +286,13 @@ impl Said {
 impl Error {
     /// The credentials are wrong, missing or not enough: read the Secret again.
     pub fn is_auth(&self) -> bool {
-        matches!(self, Self::Status { status: 401 | 403, .. })
+        matches!(
+            self,
+            Self::Status { status: 401 | 403, .. }
+                | Self::SshRefused { .. }
+                | Self::Key { .. }
+                | Self::Passphrase { .. }
+        )
     }
 
     /// How long the server wants to be left alone.
@@ -201,11 +307,13 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Talk { .. }
+            | Self::Connection { .. }
             | Self::Slow { .. }
             | Self::Answer { .. }
             | Self::Fetch { .. }
             | Self::Older { .. }
             | Self::Moved { .. }
+            | Self::Ssh { .. }
             | Self::Worker => true,
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
             Self::Transport { .. }
@@ -219,7 +327,17 @@ impl Error {
             | Self::Large { .. }
             | Self::Unsafe { .. }
             | Self::Checkout { .. }
-            | Self::Destination { .. } => false,
+            | Self::Destination { .. }
+            | Self::NoKey { .. }
+            | Self::Key { .. }
+            | Self::Passphrase { .. }
+            | Self::Login { .. }
+            | Self::SshRefused { .. }
+            | Self::KnownHosts { .. }
+            | Self::HostKeyUnknown { .. }
+            | Self::HostKeyChanged { .. }
+            | Self::HostKeyRevoked { .. }
+            | Self::HostKeyAuthority { .. } => false,
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Asks git remotes what a reference points at, in one round trip, and fetches one commit.
 //!
 //! - [`Client::resolve`] and [`Client::ls_refs`]: asynchronous, pooled, one POST a check.
-//! - [`fetch`]: blocking; one commit into a directory, whatever the repository would like to do.
+//! - [`fetch`], [`path_hash`]: blocking; one commit's files, or whether the watched ones changed.
 //! - [`contract`]: how a Job's cloner is told what to clone.
-//! - [`RepoUri`], [`Reference`], [`Commit`]: parsed once, then trusted.
+//! - [`RepoUri`], [`Reference`], [`SemverRange`], [`Commit`]: parsed once, then trusted.
 // What is read here comes from strangers. A test may panic: that is how it fails.
 #![cfg_attr(
     not(test),
     warn(clippy::indexing_slicing, clippy::string_slice, clippy::arithmetic_side_effects)
 )]
 
+mod advertisement;
 #[cfg(feature = "backend")]
 pub mod backend;
 mod client;
@@ -17,22 +18,34 @@ mod commit;
 pub mod contract;
 mod error;
 mod fetch;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
+pub mod github_app;
+mod known_hosts;
 mod ls_refs;
+mod path_hash;
+mod patterns;
 mod redirect;
 mod reference;
 mod remote;
+mod semver;
 mod traffic;
 mod transport;
 mod uri;
 
+pub use self::semver::{BadRange, SemverRange};
 pub use client::Client;
 pub use commit::{Commit, NotACommit};
 pub use error::{Error, Said};
-pub use fetch::{FetchOptions, Fetched, GitFolder, Limits, Step, Want, fetch};
+pub use fetch::{FetchOptions, Fetched, GitFolder, Limits, Meter, Step, Want, fetch};
+pub use known_hosts::{HostKey, KnownHosts, TooLong, Verdict};
 pub use ls_refs::{Malformed, RemoteRef};
-pub use reference::{Reference, Unusable};
-pub use remote::{Auth, Remote, Secret, Tls};
+pub use path_hash::{HashOptions, Hashing, PathHash, path_hash, remove_leftovers};
+pub use patterns::{BadPattern, Patterns};
+pub use reference::{Reference, Resolved, Unusable};
+pub use remote::{Auth, CaBundle, HostKeys, NotCertificates, Remote, Secret, SshKey, Tls};
 pub use traffic::{Exchanged, Traffic};
+pub use transport::ssh::BadKey;
 pub use uri::{RepoUri, Scheme, UriError};
 
 /// How we introduce ourselves to git servers.

@@ -3,12 +3,18 @@
 //! No IO here: the answer arrives in pieces of any size from somebody who may mean harm. What is
 //! kept is bounded by one pkt-line and by the refs that were asked for.
 
+mod keep;
+mod lines;
+
 use gix_packetline::{
     PacketLineRef,
     blocking_io::encode::{delim_to_write, flush_to_write, text_to_write},
-    decode::{self, Stream},
 };
 
+pub(crate) use self::{
+    keep::{All, Best, Keep, One, TAGS},
+    lines::Lines,
+};
 use crate::Commit;
 
 /// 100,000 refs of 80 bytes are 8 MB, and a server that ignores prefixes sends all of them.
@@ -73,6 +79,12 @@ pub enum Malformed {
         /// The limit.
         most: usize,
     },
+    /// Files alone, for a client that puts refs and objects together by itself.
+    #[error("the server speaks the dumb protocol, and no git runs there")]
+    Dumb,
+    /// A version of the protocol that nobody asked for, or that nobody knows.
+    #[error("the server answers in a version that it was not asked for")]
+    Version,
     /// The server says why not.
     #[error("the server says: {message}")]
     Refused {
@@ -86,6 +98,15 @@ pub enum Malformed {
 pub(crate) enum ObjectFormat {
     Sha1,
     Sha256,
+}
+
+impl ObjectFormat {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Sha1 => Self::Sha256,
+            Self::Sha256 => Self::Sha1,
+        }
+    }
 }
 
 /// A prefix that no ref can have.
@@ -125,102 +146,49 @@ fn write_question(
 
 /// The answer so far.
 #[derive(Debug)]
-pub(crate) struct Answer<'a> {
-    prefixes: &'a [String],
-    /// The beginning of a line whose end has not arrived.
-    pending: Vec<u8>,
-    received: usize,
-    lines: usize,
-    refs: Vec<RemoteRef>,
-    is_complete: bool,
+pub(crate) struct Answer<K> {
+    lines: Lines,
+    keep: K,
 }
 
-impl<'a> Answer<'a> {
-    pub(crate) fn to(prefixes: &'a [String]) -> Self {
-        Self {
-            prefixes,
-            pending: Vec::new(),
-            received: 0,
-            lines: 0,
-            refs: Vec::new(),
-            is_complete: false,
-        }
+impl<K: Keep> Answer<K> {
+    pub(crate) fn kept_in(keep: K) -> Self {
+        Self { lines: Lines::default(), keep }
     }
 
     /// Takes the next piece. True once the answer is complete: what follows is not read.
     pub(crate) fn push(&mut self, piece: &[u8]) -> Result<bool, Malformed> {
-        if self.is_complete {
-            return Ok(true);
-        }
-        self.received = self.received.saturating_add(piece.len());
-        if self.received > MOST_BYTES {
-            return Err(Malformed::Long { most: MOST_BYTES });
-        }
-        let mut held = std::mem::take(&mut self.pending);
-        held.extend_from_slice(piece);
-        let mut rest = held.as_slice();
-        while !self.is_complete {
-            let next_line = self.lines.saturating_add(1);
-            match decode::streaming(rest).map_err(|_| Malformed::Line { line: next_line })? {
-                Stream::Incomplete { .. } => break,
-                Stream::Complete { line, bytes_consumed } => {
-                    self.lines = next_line;
-                    self.take(line)?;
-                    rest = rest.get(bytes_consumed..).unwrap_or_default();
-                }
-            }
-        }
-        let consumed = held.len().saturating_sub(rest.len());
-        held.drain(..consumed);
-        self.pending = held;
-        Ok(self.is_complete)
+        let keep = &mut self.keep;
+        self.lines.push(piece, &mut |line, number| take(keep, line, number))
     }
 
-    /// The refs, if the answer came to its end.
-    pub(crate) fn finish(self) -> Result<Vec<RemoteRef>, Malformed> {
-        if self.is_complete {
-            Ok(self.refs)
-        } else {
-            Err(Malformed::Truncated { lines: self.lines })
-        }
+    /// What was kept, if the answer came to its end.
+    pub(crate) fn finish(self) -> Result<K, Malformed> {
+        self.lines.end().map(|()| self.keep)
     }
+}
 
-    fn take(&mut self, line: PacketLineRef<'_>) -> Result<(), Malformed> {
-        if let Some(complaint) = line.check_error() {
-            return Err(Malformed::Refused { message: sanitise(complaint.0) });
-        }
-        let Some(text) = line.as_text() else {
-            // A flush ends it; anything else that is no data has no place in this answer.
-            self.is_complete = line == PacketLineRef::Flush;
-            return if self.is_complete { Ok(()) } else { Err(self.not_a_ref()) };
-        };
-        let text = text.as_slice();
-        if text.starts_with(b"unborn ") {
-            return Ok(());
-        }
-        let space = text.iter().position(|it| *it == b' ').ok_or_else(|| self.not_a_ref())?;
-        let (oid, rest) = text.split_at(space);
-        let mut words = rest.split(|it| *it == b' ').skip(1);
-        let name = words.next().unwrap_or_default();
-        if !self.was_asked_for(name) {
-            return Ok(());
-        }
-        if self.refs.len() >= MOST_REFS {
-            return Err(Malformed::Many { most: MOST_REFS });
-        }
-        let one = record(oid, name, words).ok_or_else(|| self.not_a_ref())?;
-        self.refs.push(one);
-        Ok(())
+fn take(keep: &mut impl Keep, line: PacketLineRef<'_>, number: usize) -> Result<bool, Malformed> {
+    if let Some(complaint) = line.check_error() {
+        return Err(Malformed::Refused { message: sanitise(complaint.0) });
     }
-
-    /// A server may ignore the prefixes; what nobody asked for takes no memory.
-    fn was_asked_for(&self, name: &[u8]) -> bool {
-        self.prefixes.is_empty() || self.prefixes.iter().any(|it| name.starts_with(it.as_bytes()))
+    let not_a_ref = || Malformed::Record { line: number };
+    let Some(text) = line.as_text() else {
+        // A flush ends it; anything else that is no data has no place in this answer.
+        return if line == PacketLineRef::Flush { Ok(true) } else { Err(not_a_ref()) };
+    };
+    let text = text.as_slice();
+    if text.starts_with(b"unborn ") {
+        return Ok(false);
     }
-
-    fn not_a_ref(&self) -> Malformed {
-        Malformed::Record { line: self.lines }
+    let space = text.iter().position(|it| *it == b' ').ok_or_else(not_a_ref)?;
+    let (oid, rest) = text.split_at(space);
+    let mut words = rest.split(|it| *it == b' ').skip(1);
+    let name = words.next().unwrap_or_default();
+    if keep.wants(name) {
+        keep.keep(record(oid, name, words).ok_or_else(not_a_ref)?)?;
     }
+    Ok(false)
 }
 
 fn record<'b>(
@@ -240,11 +208,11 @@ fn record<'b>(
     Some(one)
 }
 
-fn id_of(bytes: &[u8]) -> Option<Commit> {
+pub(crate) fn id_of(bytes: &[u8]) -> Option<Commit> {
     std::str::from_utf8(bytes).ok().and_then(|it| Commit::parse(it).ok())
 }
 
-fn name_of(bytes: &[u8]) -> Option<String> {
+pub(crate) fn name_of(bytes: &[u8]) -> Option<String> {
     let name = std::str::from_utf8(bytes).ok()?;
     let is_name = !name.is_empty() && !name.chars().any(char::is_control);
     is_name.then(|| name.to_owned())

@@ -1,8 +1,9 @@
-//! What does a source watch? A branch, a tag or a commit, with a name that git itself would take.
+//! What does a source watch? A branch, a tag, a commit or the highest of many tags, with a name that
+//! git itself would take.
 
 use std::fmt;
 
-use crate::{Commit, commit::NotACommit};
+use crate::{BadRange, Commit, SemverRange, commit::NotACommit};
 
 /// Git has no limit of its own; no host allows longer names, and a name travels in every check.
 const LONGEST_NAME: usize = 1024;
@@ -16,6 +17,25 @@ pub enum Reference {
     Tag(String),
     /// One commit, for ever.
     Commit(Commit),
+    /// The tag of the highest version in a range.
+    Semver(SemverRange),
+}
+
+/// What a reference points at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Resolved {
+    /// Tags are followed to it, however deep.
+    pub commit: Commit,
+    /// The object of an annotated tag: that it is another one says that the tag was set again.
+    pub tag_object: Option<Commit>,
+    /// The tag that a range of versions chose, without `refs/tags/`.
+    pub tag: Option<String>,
+}
+
+impl From<Commit> for Resolved {
+    fn from(commit: Commit) -> Self {
+        Self { commit, tag_object: None, tag: None }
+    }
 }
 
 /// A reference that git would not take.
@@ -33,8 +53,14 @@ pub enum Unusable {
         /// What was expected.
         source: NotACommit,
     },
-    /// Neither `branch/`, `tag/` nor `commit/`.
-    #[error("a reference begins with branch/, tag/ or commit/")]
+    /// Not a range of versions.
+    #[error("not a range of versions")]
+    Range {
+        /// What is wrong with it.
+        source: BadRange,
+    },
+    /// Neither `branch/`, `tag/`, `commit/` nor `semver/`.
+    #[error("a reference begins with branch/, tag/, commit/ or semver/")]
     Kind,
 }
 
@@ -54,7 +80,12 @@ impl Reference {
         Commit::parse(id).map(Self::Commit).map_err(|source| Unusable::Commit { source })
     }
 
-    /// Takes what `Display` writes: `branch/main`, `tag/v1.0`, `commit/<id>`.
+    /// The highest tag in this range of versions.
+    pub fn semver(range: &str) -> Result<Self, Unusable> {
+        SemverRange::parse(range).map(Self::Semver).map_err(|source| Unusable::Range { source })
+    }
+
+    /// Takes what `Display` writes: `branch/main`, `tag/v1.0`, `commit/<id>`, `semver/<range>`.
     ///
     /// The kind ends at the first slash, so a branch `tag/x` is `branch/tag/x` and comes back as
     /// itself.
@@ -63,16 +94,18 @@ impl Reference {
             Some(("branch", name)) => Self::branch(name),
             Some(("tag", name)) => Self::tag(name),
             Some(("commit", id)) => Self::commit(id),
+            Some(("semver", range)) => Self::semver(range),
             _ => Err(Unusable::Kind),
         }
     }
 
-    /// `branch`, `tag` or `commit`.
+    /// `branch`, `tag`, `commit` or `semver`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Branch(_) => "branch",
             Self::Tag(_) => "tag",
             Self::Commit(_) => "commit",
+            Self::Semver(_) => "semver",
         }
     }
 
@@ -81,15 +114,16 @@ impl Reference {
         match self {
             Self::Branch(name) | Self::Tag(name) => name,
             Self::Commit(commit) => commit.as_str(),
+            Self::Semver(range) => range.as_str(),
         }
     }
 
-    /// The ref on the server; a commit has none.
+    /// The ref on the server; a commit and a range have none.
     pub fn full_name(&self) -> Option<String> {
         match self {
             Self::Branch(name) => Some(format!("refs/heads/{name}")),
             Self::Tag(name) => Some(format!("refs/tags/{name}")),
-            Self::Commit(_) => None,
+            Self::Commit(_) | Self::Semver(_) => None,
         }
     }
 }
@@ -148,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_lie_are_refused() {
+    fn b2_names_that_lie_are_refused() {
         let long = "a".repeat(1025);
         for name in [
             "",
@@ -184,10 +218,25 @@ mod tests {
     }
 
     #[test]
+    fn a_range_is_a_reference_without_a_name_on_the_server() {
+        let range = Reference::parse("semver/>=1.2 <2 || 3.x").unwrap();
+
+        assert_eq!(range.to_string(), "semver/>=1.2 <2 || 3.x");
+        assert_eq!((range.kind(), range.full_name()), ("semver", None));
+    }
+
+    #[test]
     fn a_kind_is_needed() {
-        for text in
-            ["", "main", "refs/heads/main", "Branch/main", "branch", "branch/", "commit/main"]
-        {
+        for text in [
+            "",
+            "main",
+            "refs/heads/main",
+            "Branch/main",
+            "branch",
+            "branch/",
+            "commit/main",
+            "semver/",
+        ] {
             assert!(Reference::parse(text).is_err(), "{text:?}");
         }
     }

@@ -45,6 +45,31 @@ pub enum Auth {
     },
     /// The whole value of `Authorization`. A line break at its end is the editor's and dropped.
     Token(Secret),
+    /// A private key, for ssh alone.
+    Ssh(SshKey),
+}
+
+/// A private key, and whom to believe that it is the server.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct SshKey {
+    /// OpenSSH or PEM.
+    pub private_key: Secret,
+    /// What the key is encrypted with.
+    pub passphrase: Option<Secret>,
+    /// How the server proves who it is.
+    pub host_keys: HostKeys,
+}
+
+/// Which host keys are believed.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub enum HostKeys {
+    /// Those of the well-known hosts, which are built in.
+    #[default]
+    Pinned,
+    /// Those in the content of a `known_hosts` file.
+    Known(Secret),
+    /// Whichever is shown first. Whoever is between us and the server then may stay there.
+    FirstUse,
 }
 
 /// A credential that no header can carry.
@@ -56,6 +81,8 @@ impl Auth {
     pub(crate) fn header(&self) -> Result<Option<HeaderValue>, Unsendable> {
         let bytes = match self {
             Self::None => return Ok(None),
+            // A key is shown to nobody, least of all over http.
+            Self::Ssh(_) => return Err(Unsendable),
             Self::Basic { username, password } => {
                 if username.expose().contains(&b':') {
                     return Err(Unsendable);
@@ -71,12 +98,43 @@ impl Auth {
     }
 }
 
+/// Certificates that are trusted beside the system's.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CaBundle(Arc<[u8]>);
+
+/// Bytes that hold no certificate, or one that does not parse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a bundle of PEM certificates")]
+pub struct NotCertificates;
+
+impl CaBundle {
+    /// Takes PEM: one certificate or more.
+    pub fn parse(pem: &[u8]) -> Result<Self, NotCertificates> {
+        let bundle = Self(pem.into());
+        let count = bundle.certificates().map_err(|_| NotCertificates)?.len();
+        if count == 0 { Err(NotCertificates) } else { Ok(bundle) }
+    }
+
+    /// The certificates, as an http client takes them.
+    pub(crate) fn certificates(&self) -> Result<Vec<reqwest::Certificate>, reqwest::Error> {
+        reqwest::Certificate::from_pem_bundle(&self.0)
+    }
+}
+
+impl fmt::Debug for CaBundle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CaBundle({} bytes)", self.0.len())
+    }
+}
+
 /// Whether the server must prove who it is.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum Tls {
     /// Against the system's roots.
     #[default]
     Verify,
+    /// Against the system's roots and these.
+    VerifyWith(CaBundle),
     /// Not at all.
     SkipVerify,
 }

@@ -14,7 +14,9 @@ const THE_REST: &str = "other";
 pub struct Exchanged {
     /// Requests sent.
     pub requests: u64,
-    /// Bytes of request bodies.
+    /// Connections opened, all handshakes done.
+    pub connections: u64,
+    /// Bytes of requests' bodies, and all that went out over streams.
     pub sent: u64,
     /// Bytes of answers, as far as they were read.
     pub received: u64,
@@ -37,6 +39,14 @@ impl Traffic {
             it.requests = it.requests.saturating_add(1);
             it.sent = it.sent.saturating_add(bytes as u64);
         });
+    }
+
+    pub(crate) fn connected(&self, host: &str) {
+        self.count(host, |it| it.connections = it.connections.saturating_add(1));
+    }
+
+    pub(crate) fn sent(&self, host: &str, bytes: usize) {
+        self.count(host, |it| it.sent = it.sent.saturating_add(bytes as u64));
     }
 
     pub(crate) fn received(&self, host: &str, bytes: usize) {
@@ -65,10 +75,15 @@ mod tests {
             traffic.asked(&format!("host-{n}"), 10);
         }
         traffic.received("host-0", 7);
+        traffic.connected("host-0");
+        traffic.sent("host-0", 3);
 
         let by_host = traffic.by_host();
         assert_eq!(by_host.len(), MOST_HOSTS + 1);
-        assert_eq!(by_host["host-0"], Exchanged { requests: 1, sent: 10, received: 7 });
+        assert_eq!(
+            by_host["host-0"],
+            Exchanged { requests: 1, connections: 1, sent: 13, received: 7 }
+        );
         assert_eq!(by_host[THE_REST].requests, 3000 - MOST_HOSTS as u64);
     }
 }

@@ -3,7 +3,7 @@
 //! A URI never carries a secret past this point, never reads as an option of some program, and has
 //! a scheme that git hosts use.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use url::Url;
 
@@ -32,6 +32,11 @@ impl Scheme {
             Self::Git => "git",
         }
     }
+
+    /// Whether git is spoken over a stream of bytes, not in requests.
+    pub(crate) fn is_stream(self) -> bool {
+        matches!(self, Self::Ssh | Self::Git)
+    }
 }
 
 /// The address of a repository. Two that are equal are the same remote.
@@ -40,7 +45,8 @@ pub struct RepoUri {
     scheme: Scheme,
     /// Who logs in, over ssh alone.
     user: Option<String>,
-    host: String,
+    /// Shared with everything that counts by host.
+    host: Arc<str>,
     path: String,
 }
 
@@ -117,6 +123,11 @@ impl RepoUri {
         if host.contains('@') {
             return Err(UriError::Credentials);
         }
+        // An absolute path reads the same in both forms: what only a URL escapes is escaped.
+        if path.starts_with('/') {
+            let escaped = path.replace('%', "%25").replace('?', "%3F").replace('#', "%23");
+            return Self::parse_url(&format!("ssh://{user}@{}{escaped}", host.to_lowercase()));
+        }
         Self::of(Scheme::Ssh, Some(user), &host.to_lowercase(), path)
     }
 
@@ -131,8 +142,14 @@ impl RepoUri {
         {
             return Err(UriError::Dash);
         }
+        // ssh and git:// servers hear the path decoded.
+        if scheme.is_stream() && decode(path).iter().any(u8::is_ascii_control) {
+            return Err(UriError::Character);
+        }
         let user = user.map(str::to_owned);
-        Ok(Self { scheme, user, host: host.to_owned(), path: path.to_owned() })
+        let uri = Self { scheme, user, host: host.into(), path: path.to_owned() };
+        // What is escaped is longer than what was written, and is read again by the cloner.
+        if uri.to_contract().len() > LONGEST { Err(UriError::Length) } else { Ok(uri) }
     }
 
     /// How it is spoken to.
@@ -143,6 +160,29 @@ impl RepoUri {
     /// `host`, or `host:port` where the port is not the scheme's own. Safe to show.
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// The same, shared.
+    pub(crate) fn shared_host(&self) -> Arc<str> {
+        Arc::clone(&self.host)
+    }
+
+    /// The host as a resolver takes it, and the port if it is not the scheme's own.
+    pub(crate) fn address(&self) -> (&str, Option<u16>) {
+        let port = |it: &str| it.parse::<u16>().ok();
+        let (name, port) = match self.host.rsplit_once(':') {
+            Some((name, text)) if !text.ends_with(']') => (name, port(text)),
+            _ => (&*self.host, None),
+        };
+        let inner = name.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+        (inner.unwrap_or(name), port)
+    }
+
+    /// The path as a server that is spoken to over a stream hears it: as git does, what a URL
+    /// escapes is written out, and what the scp-like form holds is left alone. No control
+    /// characters.
+    pub(crate) fn decoded_path(&self) -> Vec<u8> {
+        if self.path.starts_with('/') { decode(&self.path) } else { self.path.clone().into_bytes() }
     }
 
     /// Who logs in over ssh.
@@ -174,6 +214,25 @@ impl RepoUri {
             Scheme::Ssh | Scheme::Git => None,
         }
     }
+}
+
+/// Writes out `%xx`; what is none stays.
+pub(crate) fn decode(path: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits =
+            after.get(..2).filter(|it| *first == b'%' && it.iter().all(u8::is_ascii_hexdigit));
+        let digits = digits.and_then(|it| std::str::from_utf8(it).ok());
+        if let Some(byte) = digits.and_then(|it| u8::from_str_radix(it, 16).ok()) {
+            bytes.push(byte);
+            rest = after.get(2..).unwrap_or_default();
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    bytes
 }
 
 impl fmt::Display for RepoUri {
@@ -239,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_lie_are_refused() {
+    fn b1_addresses_that_lie_are_refused() {
         for (text, reason) in [
             ("", UriError::Length),
             ("--upload-pack=touch /tmp/x", UriError::Dash),
@@ -267,6 +326,8 @@ mod tests {
             ("https://h:99999/a", UriError::Incomplete),
             ("https://h/a\nb", UriError::Character),
             ("https://h\\@evil/a", UriError::Character),
+            ("git://h/a%00host=evil", UriError::Character),
+            ("ssh://git@h/a%0Ab", UriError::Character),
         ] {
             assert_eq!(RepoUri::parse(text), Err(reason), "{text:?}");
         }
@@ -274,6 +335,23 @@ mod tests {
             RepoUri::parse(&format!("https://h/{}", "a".repeat(2048))),
             Err(UriError::Length)
         );
+    }
+
+    #[test]
+    fn a_server_hears_the_path_as_git_says_it() {
+        for (text, address, path) in [
+            ("git://h/team/%61pp%2.git", ("h", None), "/team/app%2.git"),
+            ("git://[::1]:99/a", ("::1", Some(99)), "/a"),
+            ("git://[::1]/a", ("::1", None), "/a"),
+            ("ssh://git@h:22/~x/%C3%BC", ("h", Some(22)), "/~x/ü"),
+            ("git@h:a%20b", ("h", None), "a%20b"),
+            ("git@h:/a%20b?#", ("h", None), "/a%20b?#"),
+        ] {
+            let uri = RepoUri::parse(text).unwrap();
+
+            assert_eq!(uri.address(), address, "{text}");
+            assert_eq!(uri.decoded_path(), path.as_bytes(), "{text}");
+        }
     }
 
     proptest! {

@@ -10,9 +10,9 @@ use std::{
 };
 
 use ger_git::{
-    Auth, Commit, Reference, RepoUri, Tls,
+    Auth, Commit, Reference, RepoUri,
     backend::Server,
-    contract::{self, AuthKind, CloneSpec},
+    contract::{self, AuthKind, CloneSpec, CloneTls},
 };
 use tempfile::TempDir;
 
@@ -39,7 +39,7 @@ impl Site {
             commit: None,
             auth: AuthKind::None,
             credentials: None,
-            tls: Tls::Verify,
+            tls: CloneTls::Verify,
             timeout: Duration::from_secs(30),
         }
     }
@@ -75,7 +75,7 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_commit_is_cloned_in_silence() {
+async fn the_commit_is_cloned_and_each_step_is_a_line() {
     let site = Site::start().await;
     let first = site.commit.to_string();
     site.server.commit("app", "run.sh", "changed\n", "change").await.unwrap();
@@ -83,7 +83,13 @@ async fn the_commit_is_cloned_in_silence() {
     let output = site.clone(&["-c", &first], &site.spec()).await;
 
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let told = text(&output.stderr);
+    assert_eq!(told.lines().count(), 4, "{told}");
+    assert!(
+        told.contains(&format!("received {first}")) && !told.contains(['\r', '\x1b']),
+        "{told}"
+    );
     assert_eq!(names(&site.out()), ["a", "run.sh"]);
     assert_eq!(fs::read_to_string(site.out().join("run.sh")).unwrap(), "1\n");
 }
@@ -126,7 +132,7 @@ async fn the_workers_group_may_change_what_was_cloned() {
 }
 
 #[tokio::test]
-async fn debug_tells_a_line_a_step() {
+async fn debug_tells_whose_clone_it_is() {
     let site = Site::start().await;
 
     let output = site.clone(&["-b", "main", "--debug"], &site.spec()).await;
@@ -134,7 +140,8 @@ async fn debug_tells_a_line_a_step() {
     let told = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{told}");
     assert!(told.contains(&format!("received {}", site.commit)), "{told}");
-    assert!(told.lines().count() >= 5, "{told}");
+    assert!(told.starts_with("GitRepo app from 127.0.0.1:"), "{told}");
+    assert_eq!(told.lines().count(), 5, "{told}");
 }
 
 #[tokio::test]
@@ -162,7 +169,7 @@ async fn credentials_come_from_files_and_are_never_told() {
 }
 
 #[tokio::test]
-async fn a_failure_is_one_line_and_leaves_nothing() {
+async fn a_failure_is_told_in_the_last_line_and_leaves_nothing() {
     let site = Site::start().await;
     let none = CloneSpec { uri: RepoUri::parse(&site.server.url("none")).unwrap(), ..site.spec() };
 
@@ -175,9 +182,10 @@ async fn a_failure_is_one_line_and_leaves_nothing() {
 
         let told = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{told}");
-        assert!(told.starts_with("gitrepo-cloner: cannot clone: "), "{told}");
-        assert!(told.contains(reason) && told.ends_with('\n'), "{told}");
-        assert_eq!(told.lines().count(), 1, "{told}");
+        let last = told.lines().last().unwrap();
+        assert!(last.starts_with("gitrepo-cloner: cannot clone: "), "{told}");
+        assert!(last.contains(reason) && told.ends_with('\n'), "{told}");
+        assert_eq!(told.matches("gitrepo-cloner").count(), 1, "{told}");
         assert!(names(&site.out()).is_empty(), "{told}");
     }
 }
@@ -234,4 +242,24 @@ async fn the_library_does_what_the_program_does() {
 
     assert_eq!(tokio::task::spawn_blocking(work).await.unwrap(), 0);
     assert_eq!(names(&site.out()), ["a", "run.sh"]);
+}
+
+#[tokio::test]
+async fn what_is_left_out_is_always_told() {
+    let site = Site::start().await;
+    let git = async |arguments: &[&str], input: &str| {
+        site.server.git_in("app", arguments, input.as_bytes()).await.unwrap()
+    };
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n";
+    let pointer = git(&["hash-object", "-w", "--stdin"], pointer).await;
+    let lines = format!("160000 commit {}\tlib\n100644 blob {pointer}\ta.bin\n", site.commit);
+    let tree = git(&["mktree", "--missing"], &lines).await;
+    let commit = git(&["commit-tree", "-m", "x", &tree], "").await;
+
+    let output = site.clone(&["-c", &commit], &site.spec()).await;
+
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.contains("submodules are left empty: 1"), "{told}");
+    assert!(told.contains("files kept by Git LFS are left as pointers: 1"), "{told}");
 }

@@ -2,3 +2,5 @@
 
 #[cfg(test)]
 mod clone;
+#[cfg(test)]
+mod transports;

@@ -1,38 +1,51 @@
 //! How much may go out at once, and whom do we leave alone for a while?
+//!
+//! ```text
+//! (cluster, host): 6 ──▶ cluster: its share ──▶ (host, credential): 8 ──▶ all
+//! ```
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+mod gates;
+mod pauses;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use ger_core::names::ClusterName;
 use ger_git::Auth;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+
+use self::gates::Gates;
+pub(crate) use self::pauses::Pauses;
 
 /// No cluster holds more than a quarter of the slots, however many triggers it has.
 const SHARES: usize = 4;
-/// Hosts are named by tenants; what is forgotten costs one more request.
-const MOST_PAUSED: usize = 4096;
-/// Nobody is left alone for longer, whatever a `Retry-After` says.
-const LONGEST_PAUSE: Duration = Duration::from_mins(10);
+/// What a host that answers slowly may hold up, and what it sees of us at once from one credential.
+const OF_CALLER: usize = 8;
+/// Two of a credential's slots are left to other clusters.
+const OF_CLUSTER_AT_HOST: usize = 6;
+/// Four trees are fetched at once: see `ger_git::Client::path_hash`. No cluster has more than half.
+const TREES_OF_CLUSTER: usize = 2;
 
 /// Whom a server knows us as: its limits count by credential.
-type Caller = (String, Auth);
+pub(crate) type Caller = (String, Auth);
 
 /// Slots for checks, shared by all clusters, and pauses that servers asked for.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    share: usize,
-    clusters: Mutex<HashMap<ClusterName, Arc<Semaphore>>>,
+    at_host: Gates<(ClusterName, String)>,
+    clusters: Gates<ClusterName>,
+    callers: Gates<Caller>,
+    trees: Gates<ClusterName>,
     slots: Arc<Semaphore>,
-    paused: Mutex<HashMap<Caller, Instant>>,
+    pub(crate) pauses: Pauses,
 }
 
 /// The right to have one request more in flight.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    // The semaphores are never closed, so this is always some.
-    _held: Option<OwnedSemaphorePermit>,
+    // The semaphores are never closed, so these are always some.
+    _held: [Option<OwnedSemaphorePermit>; 2],
 }
 
 impl Limits {
@@ -40,84 +53,30 @@ impl Limits {
     pub(crate) fn new(share: u8) -> Self {
         let share = usize::from(share.max(1));
         Self {
-            share,
-            clusters: Mutex::default(),
+            at_host: Gates::of(OF_CLUSTER_AT_HOST),
+            clusters: Gates::of(share),
+            callers: Gates::of(OF_CALLER),
+            trees: Gates::of(TREES_OF_CLUSTER),
             slots: Arc::new(Semaphore::new(share * SHARES)),
-            paused: Mutex::default(),
+            pauses: Pauses::default(),
         }
     }
 
-    /// Waits for a place within the cluster's share.
-    pub(crate) async fn enter_share(&self, cluster: &ClusterName) -> Permit {
-        let share = {
-            let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
-            let share = clusters.entry(cluster.clone());
-            Arc::clone(share.or_insert_with(|| Arc::new(Semaphore::new(self.share))))
-        };
-        Permit { _held: share.acquire_owned().await.ok() }
+    /// Waits for a place within the cluster's share; who waits for a busy host holds none of it.
+    pub(crate) async fn enter_share(&self, cluster: &ClusterName, host: &str) -> Permit {
+        let at_host = self.at_host.enter((cluster.clone(), host.to_owned())).await;
+        Permit { _held: [at_host, self.clusters.enter(cluster.clone()).await] }
     }
 
-    /// Waits for a slot among all.
-    pub(crate) async fn enter(&self) -> Permit {
-        Permit { _held: Arc::clone(&self.slots).acquire_owned().await.ok() }
+    /// Waits until one more tree may be fetched for the cluster.
+    pub(crate) async fn enter_trees(&self, cluster: &ClusterName, host: &str) -> Permit {
+        let at_host = self.at_host.enter((cluster.clone(), host.to_owned())).await;
+        Permit { _held: [at_host, self.trees.enter(cluster.clone()).await] }
     }
 
-    /// Remembers that `host` wants to be left alone by whoever holds `auth`.
-    pub(crate) fn pause(&self, host: &str, auth: &Auth, wait: Duration, now: Instant) {
-        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
-        if paused.len() >= MOST_PAUSED {
-            paused.retain(|_, until| *until > now);
-        }
-        if paused.len() < MOST_PAUSED {
-            paused.insert((host.to_owned(), auth.clone()), now + wait.min(LONGEST_PAUSE));
-        }
-    }
-
-    /// How long `host` is still to be left alone by whoever holds `auth`.
-    pub(crate) fn paused(&self, host: &str, auth: &Auth, now: Instant) -> Option<Duration> {
-        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
-        let caller = (host.to_owned(), auth.clone());
-        let left = paused.get(&caller)?.checked_duration_since(now).filter(|it| !it.is_zero());
-        if left.is_none() {
-            paused.remove(&caller);
-        }
-        left
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn one_cluster_never_holds_more_than_its_share() {
-        let limits = Limits::new(16);
-        let edge = ClusterName::parse_spoke("edge-1").unwrap();
-        let mut held = Vec::new();
-        for _ in 0..16 {
-            held.push(limits.enter_share(&edge).await);
-        }
-
-        let more = futures::FutureExt::now_or_never(limits.enter_share(&edge));
-        let hub = futures::FutureExt::now_or_never(limits.enter_share(&ClusterName::hub()));
-
-        assert!(more.is_none(), "the share is used up");
-        assert!(hub.is_some(), "the others have slots");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_pause_is_for_the_one_who_was_told_and_ends() {
-        let limits = Limits::new(16);
-        let other = Auth::Token("another".into());
-        let now = Instant::now();
-        limits.pause("git.example.com", &Auth::None, Duration::from_secs(30), now);
-
-        assert_eq!(
-            limits.paused("git.example.com", &Auth::None, now),
-            Some(Duration::from_secs(30))
-        );
-        assert_eq!(limits.paused("git.example.com", &other, now), None);
-        let later = now + Duration::from_secs(30);
-        assert_eq!(limits.paused("git.example.com", &Auth::None, later), None);
+    /// Waits for a slot at the host, and then for one among all.
+    pub(crate) async fn enter(&self, caller: &Caller) -> Permit {
+        let of_caller = self.callers.enter(caller.clone()).await;
+        Permit { _held: [of_caller, Arc::clone(&self.slots).acquire_owned().await.ok()] }
     }
 }

@@ -1,12 +1,13 @@
 //! How does a Job run on a laptop? The executor stands in for the Job controller and the kubelet of
-//! one sandbox cluster: local processes instead of containers, no images, no isolation.
-//!
+//! one cluster: local processes instead of containers, no images, no isolation.
 //! ```text
-//! watch -> life (one task per Job) -> attempt (its Pod) -> container -> process
+//! watch -> life (one task per Job) ------------> attempt (its Pod) -> container -> process
+//!     \--> kubelet (Pods that a cluster makes) --^
 //! ```
 
 mod attempt;
 mod container;
+mod kubelet;
 mod life;
 mod paths;
 mod pod;
@@ -64,6 +65,15 @@ pub enum Error {
     },
 }
 
+/// Who makes the Pods of Jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pods {
+    /// The executor, as a Job controller would.
+    Ours,
+    /// The cluster's own Job controller: the executor only runs them.
+    Theirs,
+}
+
 /// How Jobs are run.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -86,6 +96,8 @@ pub struct Settings {
     pub finished: Option<mpsc::Sender<Finished>>,
     /// The cluster itself, so that `kubectl logs` shows what containers write.
     pub sandbox: Option<Sandbox>,
+    /// Who makes the Pods.
+    pub pods: Pods,
     /// What time is written into statuses.
     pub clock: Clock,
 }
@@ -104,6 +116,7 @@ impl Settings {
             pause: Duration::from_secs(10),
             finished: None,
             sandbox: None,
+            pods: Pods::Ours,
             clock: Clock::system(),
         })
     }
@@ -189,17 +202,30 @@ pub async fn run(
     settings: Settings,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let jobs = watcher(Api::<Job>::all(client.clone()), watcher::Config::default());
+    let pods = settings.pods;
+    let shared = Arc::new(Shared::open(name, client, settings)?);
+    match pods {
+        Pods::Ours => run_jobs(shared, stop).await,
+        Pods::Theirs => kubelet::run(shared, stop).await,
+    }
+    Ok(())
+}
+
+async fn run_jobs(shared: Arc<Shared>, stop: CancellationToken) {
+    let jobs = watcher(Api::<Job>::all(shared.client.clone()), watcher::Config::default());
     let mut jobs = pin!(jobs.default_backoff());
-    let mut lives = Lives::new(Arc::new(Shared::open(name, client, settings)?));
+    let name = shared.cluster.clone();
+    let mut lives = Lives::new(shared);
 
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            Some(ended) = lives.tasks.join_next() => report(name, ended),
+            Some(ended) = lives.tasks.join_next() => report(&name, ended),
             event = jobs.next() => match event {
                 Some(Ok(event)) => lives.on_event(event),
-                Some(Err(error)) => tracing::debug!(cluster = name, %error, "the Job watch failed"),
+                Some(Err(error)) => {
+                    tracing::debug!(cluster = name, %error, "the Job watch failed");
+                }
                 None => break,
             },
         }
@@ -207,9 +233,8 @@ pub async fn run(
 
     lives.wishes.clear();
     while let Some(ended) = lives.tasks.join_next().await {
-        report(name, ended);
+        report(&name, ended);
     }
-    Ok(())
 }
 
 fn report(cluster: &str, ended: Result<(), JoinError>) {

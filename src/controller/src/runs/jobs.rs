@@ -1,26 +1,24 @@
 //! How does a recorded run get its Job? Created suspended, found again by its name, deleted by its uid.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use ger_api::schedule_trigger::{ActionKind, SourceKind};
+use ger_api::schedule_trigger::{ActionKind, Reference as Watched, SourceKind};
 use ger_api::status::Run;
-use ger_core::job::{self, Built, JobInput, SecretCopy};
+use ger_core::job::{self, Built, JobInput};
 use ger_core::ledger::{self, JobSighting};
-use ger_core::plan::{Plan, Source, SourceAuth, WrongConfig};
-use ger_git::contract::{self, CloneSpec};
-use ger_git::{RepoUri, Tls};
-use k8s_openapi::ByteString;
+use ger_core::plan::{AuthKind, Plan, Source, SourceAuth, SourceTls, WrongConfig};
+use ger_git::RepoUri;
+use ger_git::contract::{self, CloneSpec, CloneTls};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
 use kube::core::Status;
-use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::error::Error;
-use super::{Fleet, sources};
-use crate::checks;
+use super::{Fleet, copies, sources};
+use crate::checks::{self, Placed};
 use crate::clusters::{Cluster, JobView};
 
 /// What came of making a run's Job.
@@ -37,7 +35,7 @@ pub(crate) enum Made {
 }
 
 impl Made {
-    fn blocked(reason: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn blocked(reason: &'static str, message: impl Into<String>) -> Self {
         Self::Blocked { reason, message: message.into() }
     }
 }
@@ -56,7 +54,7 @@ pub(crate) async fn make(
     run: &Run,
     shard_transitions: i32,
 ) -> Result<Made, Error> {
-    let built = match build(fleet, cluster, plan, run, shard_transitions) {
+    let (built, origin) = match build(fleet, cluster, plan, run, shard_transitions) {
         Ok(built) => built,
         Err(made) => return Ok(made),
     };
@@ -84,12 +82,21 @@ pub(crate) async fn make(
     // What the API says counts, not what was asked for.
     let name = job.metadata.name.unwrap_or(name);
     let uid = job.metadata.uid.unwrap_or_default();
-    if let Some(copy) = &built.secret_copy
-        && let Some(made) = copy_credentials(client, &plan.key.namespace, copy, &uid).await?
-    {
-        return Ok(made);
+    if let Some(copy) = &built.secret_copy {
+        let namespace = &plan.key.namespace;
+        let placed = Placed { cluster: cluster.name(), client, namespace, source: &origin.source };
+        let of_job = copies::Copied { copy, job_uid: &uid, lasting: origin.lasting };
+        if let Some(made) = copies::make(&fleet.checks, placed, &of_job).await? {
+            return Ok(made);
+        }
     }
     Ok(Made::Ready { name, uid })
+}
+
+/// What a Job clones, and for how long its credentials must be good.
+struct Origin {
+    source: Source,
+    lasting: Duration,
 }
 
 /// What the objects say now about the run's Job.
@@ -99,7 +106,7 @@ fn build(
     plan: &Plan,
     run: &Run,
     shard_transitions: i32,
-) -> Result<Built, Made> {
+) -> Result<(Built, Origin), Made> {
     let stores = cluster.stores();
     let found = sources::find(stores, &plan.key, plan, &run.source);
     if found.version.is_empty() {
@@ -130,13 +137,16 @@ fn build(
     let (source, reference, commit) = match &action.source_override {
         None => {
             let unusable = |it: sources::Unusable| Made::blocked(it.reason, it.message);
-            (found.source.map_err(unusable)?, &plan.reference, run.commit.as_deref())
+            // The tag that a range chose leads to the commit where a range leads nowhere.
+            let chosen = run.tag.clone().map(Watched::Tag);
+            let reference = chosen.unwrap_or_else(|| plan.reference.clone());
+            (found.source.map_err(unusable)?, reference, run.commit.as_deref())
         }
         Some(other) => {
-            (overriding(cluster, plan, other.kind, &other.name)?, &other.reference, None)
+            (overriding(cluster, plan, other.kind, &other.name)?, other.reference.clone(), None)
         }
     };
-    let cloner_env = cloner_env(&source, reference, commit)?;
+    let cloner_env = cloner_env(&source, &reference, commit)?;
     let built = job::build(&JobInput {
         plan,
         run,
@@ -146,7 +156,9 @@ fn build(
         cloner_env: &cloner_env,
         shard_transitions: Some(shard_transitions),
     })?;
-    Ok(built)
+    // It may wait for a place first.
+    let lasting = action.waiting_timeout(&fleet.jobs).saturating_add(contract::DEFAULT_TIMEOUT);
+    Ok((built, Origin { source, lasting }))
 }
 
 /// The source that an Action names in place of the run's.
@@ -169,7 +181,7 @@ fn overriding(
 /// The cloner's contract for this clone.
 fn cloner_env(
     source: &Source,
-    reference: &ger_api::schedule_trigger::Reference,
+    reference: &Watched,
     commit: Option<&str>,
 ) -> Result<Vec<(String, String)>, Made> {
     let invalid = |message: String| Made::blocked("InvalidSource", message);
@@ -178,21 +190,30 @@ fn cloner_env(
     let commit = commit.map(ger_git::Commit::parse).transpose();
     let commit = commit.map_err(|it| invalid(it.to_string()))?;
     let auth = source.auth.as_ref().map_or(contract::AuthKind::None, auth_kind);
+    let tls = match &source.tls {
+        SourceTls::Verify => CloneTls::Verify,
+        SourceTls::VerifyWith(_) => CloneTls::VerifyWith,
+        SourceTls::SkipVerify => CloneTls::SkipVerify,
+    };
+    let has_files = source.auth.is_some() || tls == CloneTls::VerifyWith;
     Ok(contract::to_env(&CloneSpec {
         uri,
         reference: Some(reference),
         commit,
         auth,
-        credentials: source.auth.as_ref().map(|_| job::CREDENTIALS.into()),
-        tls: if source.skip_tls_verify { Tls::SkipVerify } else { Tls::Verify },
-        timeout: contract::DEFAULT_TIMEOUT,
+        credentials: has_files.then(|| job::CREDENTIALS.into()),
+        tls,
+        // A clone brings more than a check does.
+        timeout: source.timeout.max(contract::DEFAULT_TIMEOUT),
     }))
 }
 
 fn auth_kind(auth: &SourceAuth) -> contract::AuthKind {
     match auth.kind {
-        ger_core::plan::AuthKind::Basic => contract::AuthKind::Basic,
-        ger_core::plan::AuthKind::Token => contract::AuthKind::Token,
+        // The cloner gets a token of the App, as a password.
+        AuthKind::Basic | AuthKind::GithubApp => contract::AuthKind::Basic,
+        AuthKind::Token => contract::AuthKind::Token,
+        AuthKind::Ssh => contract::AuthKind::Ssh,
     }
 }
 
@@ -241,61 +262,6 @@ fn refusal(answer: &Status) -> Option<Made> {
         404 => Some(Made::blocked("NamespaceMissing", answer.message.clone())),
         400 | 403 | 422 => Some(Made::Refused { message: answer.message.clone() }),
         _ => None,
-    }
-}
-
-/// Copies what the cloner needs of a Secret of another namespace, owned by the Job: it goes with it.
-async fn copy_credentials(
-    client: &Client,
-    namespace: &str,
-    copy: &SecretCopy,
-    job_uid: &str,
-) -> Result<Option<Made>, Error> {
-    let cannot =
-        |source| Error::CopyCredentials { job: copy.name.clone(), source: Box::new(source) };
-    let from: Api<Secret> = Api::namespaced(client.clone(), &copy.from_namespace);
-    let Some(secret) = from.get_opt(&copy.from_name).await.map_err(cannot)? else {
-        let (name, namespace) = (&copy.from_name, &copy.from_namespace);
-        let message =
-            format!("the credentials Secret {name} is not in namespace {namespace}; create it");
-        return Ok(Some(Made::blocked("CredentialsMissing", message)));
-    };
-    let values = secret.data.unwrap_or_default();
-    let mut data: BTreeMap<String, ByteString> = BTreeMap::new();
-    for key in &copy.keys {
-        let Some(value) = values.get(&key.key) else {
-            let message =
-                format!("the credentials Secret {} has no key {}", copy.from_name, key.key);
-            return Ok(Some(Made::blocked("CredentialsMissing", message)));
-        };
-        data.insert(key.file.to_owned(), value.clone());
-    }
-    let owned = Secret {
-        metadata: ObjectMeta {
-            name: Some(copy.name.clone()),
-            namespace: Some(namespace.to_owned()),
-            labels: Some([(job::MANAGED_BY.to_owned(), job::MANAGER.to_owned())].into()),
-            owner_references: Some(vec![OwnerReference {
-                api_version: "batch/v1".to_owned(),
-                kind: "Job".to_owned(),
-                name: copy.name.clone(),
-                uid: job_uid.to_owned(),
-                controller: Some(true),
-                block_owner_deletion: None,
-            }]),
-            ..ObjectMeta::default()
-        },
-        data: Some(data),
-        ..Secret::default()
-    };
-    let to: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    match to.create(&PostParams::default(), &owned).await {
-        Ok(_) => Ok(None),
-        Err(kube::Error::Api(answer)) if answer.is_already_exists() => {
-            to.replace(&copy.name, &PostParams::default(), &owned).await.map_err(cannot)?;
-            Ok(None)
-        }
-        Err(source) => Err(cannot(source)),
     }
 }
 

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use ger_api::status::{CheckedSource, RunPhase};
+use ger_core::change::Head;
 use ger_core::ledger::{self, Answer, Basis, Check, Firing, Notice, Verdict};
-use ger_core::plan::{Plan, Source};
+use ger_core::plan::{Caution, Plan, Source};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::fire::Turn;
 use super::memory::{OfSource, backoff};
-use crate::checks::Asked;
+use crate::checks::{Asked, Placed};
 use crate::runs::ledger::{Step, swap};
 use crate::runs::sources::{self, Found};
 use crate::runs::{Error, Fleet};
@@ -26,6 +27,8 @@ struct Question {
     found: Found,
     basis: Basis,
     firing: Firing,
+    /// What is on record of the source: the answer is compared with it.
+    record: Option<CheckedSource>,
 }
 
 /// Whether a source is to be asked apart from the trigger's own times.
@@ -176,10 +179,16 @@ impl Turn<'_> {
                 // A source that fails is asked by its own timer, however short the interval is.
                 Urgency::None | Urgency::Later => continue,
             };
-            let basis = ledger::basis(plan, &self.trigger.status, name, &found.fingerprint);
-            questions.push(Question { found, basis, firing });
+            questions.push(self.question(plan, name, found, firing));
         }
         questions
+    }
+
+    fn question(&self, plan: &Plan, name: &str, found: Found, firing: Firing) -> Question {
+        let status = &self.trigger.status;
+        let basis = ledger::basis(plan, status, name, &found.fingerprint);
+        let record = status.checked_sources.get(name).map(|it| it.as_ref().clone());
+        Question { found, basis, firing, record }
     }
 
     async fn ask_all(&mut self, plan: &Plan, questions: Vec<Question>) -> Result<(), Error> {
@@ -188,7 +197,7 @@ impl Turn<'_> {
         let ask = |question: Question| {
             let asked = (fleet, &cluster, namespace.as_str());
             async move {
-                let answer = head(asked, plan, &question.found).await;
+                let answer = head(asked, plan, &question).await;
                 (question, answer)
             }
         };
@@ -230,12 +239,16 @@ impl Turn<'_> {
         &mut self,
         plan: &Plan,
         question: &Question,
-        answer: Result<ger_core::names::Commit, Failure>,
+        answer: Result<Head, Failure>,
     ) -> Result<Option<Question>, Error> {
         let name = question.basis.source().to_owned();
         let answer = self.remember(&name, question, answer);
-        let check =
-            Check { basis: question.basis.clone(), firing: question.firing.clone(), answer };
+        let check = Check {
+            basis: question.basis.clone(),
+            firing: question.firing.clone(),
+            answer,
+            cautions: self.cautions(plan),
+        };
         let told = self.decide(plan, &name, &check).await?;
         if !matches!(told, Told::Verdict(Verdict::ConfirmAfter(_))) {
             self.memory.sources.entry(name.clone()).or_default().confirm = None;
@@ -251,8 +264,7 @@ impl Turn<'_> {
             }
             Told::Verdict(Verdict::CheckAgain) => {
                 let found = sources::find(self.cluster.stores(), self.key, plan, &name);
-                let basis = ledger::basis(plan, &self.trigger.status, &name, &found.fingerprint);
-                return Ok(Some(Question { found, basis, firing: check.firing }));
+                return Ok(Some(self.question(plan, &name, found, check.firing)));
             }
             Told::Verdict(Verdict::ConfirmAfter(wait)) => {
                 let nominal = match check.firing {
@@ -270,6 +282,17 @@ impl Turn<'_> {
             Told::Verdict(Verdict::Nothing | Verdict::Gone | Verdict::Write { .. }) => {}
         }
         Ok(None)
+    }
+
+    /// What is to be said of the sources that work, of all of them as they are now.
+    fn cautions(&self, plan: &Plan) -> Vec<(String, Caution)> {
+        let stores = self.cluster.stores();
+        let of_source = |name: &String| {
+            let source = sources::find(stores, self.key, plan, name).source;
+            let cautions = source.map(|it| it.cautions).unwrap_or_default();
+            cautions.into_iter().map(|it| (name.clone(), it)).collect::<Vec<_>>()
+        };
+        plan.sources.iter().flat_map(of_source).collect()
     }
 
     /// Decides first on what is known: most checks find nothing new, and then nothing is read or written.
@@ -302,21 +325,21 @@ impl Turn<'_> {
         &mut self,
         name: &str,
         question: &Question,
-        answer: Result<ger_core::names::Commit, Failure>,
+        answer: Result<Head, Failure>,
     ) -> Answer {
         let cluster = self.key.cluster.as_str();
         let memory = self.memory.sources.entry(name.to_owned()).or_default();
         match answer {
-            Ok(commit) => {
+            Ok(head) => {
                 let record = self.trigger.status.checked_sources.get(name);
                 let is_same =
-                    record.and_then(|it| it.commit_hash.as_deref()) == Some(commit.as_str());
+                    record.and_then(|it| it.commit_hash.as_deref()) == Some(head.commit.as_str());
                 let result = if is_same { "unchanged" } else { "changed" };
                 self.fleet.metrics.check_results_total.with_label_values(&[cluster, result]).inc();
                 memory.failures = 0;
                 memory.failed_with = None;
                 memory.retry_at = None;
-                Answer::Head(commit.into())
+                Answer::Head(head)
             }
             Err(Failure { reason, message, retry_after }) => {
                 self.fleet.metrics.check_results_total.with_label_values(&[cluster, "error"]).inc();
@@ -340,21 +363,21 @@ struct Failure {
 async fn head(
     (fleet, cluster, namespace): (&Fleet, &crate::clusters::Cluster, &str),
     plan: &Plan,
-    found: &Found,
-) -> Result<ger_core::names::Commit, Failure> {
-    let source: &Source = match &found.source {
+    question: &Question,
+) -> Result<Head, Failure> {
+    let source: &Source = match &question.found.source {
         Ok(source) => source,
         Err(missing) => {
             let (reason, message) = (missing.reason, missing.message.clone());
             return Err(Failure { reason, message, retry_after: None });
         }
     };
+    let placed = Placed { cluster: cluster.name(), client: cluster.client(), namespace, source };
     let asked = Asked {
-        cluster: cluster.name(),
-        client: cluster.client(),
-        namespace,
-        source,
+        placed,
         reference: &plan.reference,
+        files: plan.files.as_deref(),
+        record: question.record.as_ref(),
     };
     fleet.checks.head(asked).await.map_err(|error| Failure {
         reason: error.reason(),

@@ -11,7 +11,7 @@ use crate::plan::{reference_parts, source_kind};
 pub(super) fn of_worker(input: &JobInput<'_>, workdir: &str) -> Vec<EnvVar> {
     let plan = input.plan;
     let run = input.run;
-    let (reference_kind, reference) = reference_parts(&plan.reference);
+    let (reference_kind, reference) = super::watched(input);
     let mut env = vec![
         ("WORKDIR", workdir),
         ("CLUSTER", plan.key.cluster.as_str()),

@@ -6,7 +6,7 @@ use ger_api::schedule_trigger::ActionKind;
 
 use super::{JobInput, env};
 use crate::ledger::id;
-use crate::plan::{reference_parts, source_kind};
+use crate::plan::source_kind;
 
 /// Everything under it is ours; an Action can set nothing there.
 pub const PREFIX: &str = "git-events-runner.rs/";
@@ -71,7 +71,7 @@ pub(super) fn labels(input: &JobInput<'_>) -> BTreeMap<String, String> {
 }
 
 pub(super) fn annotations(input: &JobInput<'_>) -> BTreeMap<String, String> {
-    let (kind, name) = reference_parts(&input.plan.reference);
+    let (kind, name) = super::watched(input);
     let mut ours = vec![
         (TRIGGER_NAME, input.plan.key.name.clone()),
         ("git-events-runner.rs/reference", format!("{kind}/{name}")),

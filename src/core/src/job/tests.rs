@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::names::{ClusterName, TriggerKey, TriggerKind, is_subdomain};
-use crate::plan::{AuthKind, SourceAuth};
+use crate::plan::{AuthKind, CredentialKey, SourceAuth, SourceTls};
+
+mod credentials;
 
 const RUN: &str = "ffa74afq7run26ev";
 
@@ -30,7 +32,9 @@ impl Case {
                 name: "app".to_owned(),
                 uri: "https://git.test/app".to_owned(),
                 auth: Some(token("infra")),
-                skip_tls_verify: false,
+                tls: SourceTls::Verify,
+                timeout: Duration::from_secs(30),
+                cautions: Vec::new(),
             },
             action: action(&json!({})),
             settings: JobSettings {
@@ -73,6 +77,7 @@ fn plan() -> Plan {
         sources: vec!["app".to_owned()],
         source_kind: SourceKind::ClusterGitRepo,
         reference: Reference::Branch("main".to_owned()),
+        files: None,
         on_change_only: true,
         action: ActionRef { kind: ActionKind::Action, name: "build".to_owned() },
         schedule: None,
@@ -104,6 +109,7 @@ fn token(namespace: &str) -> SourceAuth {
         secret: "cred".to_owned(),
         namespace: Some(namespace.to_owned()),
         keys: vec![CredentialKey { key: "my-token".to_owned(), file: "token" }],
+        optional_keys: Vec::new(),
     }
 }
 
@@ -224,46 +230,6 @@ fn golden_pod() -> Value {
 }
 
 #[test]
-fn credentials_of_another_namespace_are_copied_and_only_the_keys_needed() {
-    let copy = Case::new().build().unwrap().secret_copy.unwrap();
-
-    assert_eq!(
-        copy,
-        SecretCopy {
-            from_namespace: "infra".to_owned(),
-            from_name: "cred".to_owned(),
-            keys: vec![CredentialKey { key: "my-token".to_owned(), file: "token" }],
-            name: "deploy-site-ffa74afq7run26ev".to_owned(),
-        }
-    );
-}
-
-#[test]
-fn credentials_of_the_job_s_namespace_are_mounted_as_they_are() {
-    let mut case = Case::new();
-    case.source.auth = Some(token("team"));
-
-    let built = case.build().unwrap();
-
-    let job = serde_json::to_value(&built.job).unwrap();
-    let secret = &job["spec"]["template"]["spec"]["volumes"][1]["secret"];
-    assert_eq!(built.secret_copy, None);
-    assert_eq!(secret["secretName"], "cred");
-    assert_eq!(secret["items"], json!([{"key": "my-token", "path": "token"}]));
-}
-
-#[test]
-fn an_anonymous_source_mounts_no_secret() {
-    let mut case = Case::new();
-    case.source.auth = None;
-
-    let job = case.json();
-
-    assert_eq!(job["spec"]["template"]["spec"]["volumes"].as_array().unwrap().len(), 1);
-    assert_eq!(case.build().unwrap().secret_copy, None);
-}
-
-#[test]
 fn an_action_says_how_its_jobs_look() {
     let mut case = Case::new();
     case.action = action(&json!({"actionJob": {
@@ -336,6 +302,32 @@ fn an_override_is_cloned_in_place_of_the_source_that_changed() {
         assert_eq!(env(&job, name), Some(value));
     }
     assert_eq!(env(&job, "ACTION_JOB_TRIGGER_SOURCE_NAMESPACE"), None);
+}
+
+#[test]
+fn an_override_names_no_range_of_versions() {
+    let mut case = Case::new();
+    case.action = action(&json!({"sourceOverride": {
+        "kind": "ClusterGitRepo", "name": "app", "reference": {"semver": "1.x"},
+    }}));
+
+    assert_eq!(case.build().unwrap_err().reason, Reason::InvalidAction);
+}
+
+#[test]
+fn a_range_of_versions_is_told_as_the_tag_that_it_chose() {
+    let mut case = Case::new();
+    case.plan.reference = Reference::Semver("1.x".to_owned());
+    case.run.tag = Some("v1.4.2".to_owned());
+
+    let job = case.json();
+
+    assert_eq!(env(&job, "ACTION_JOB_TRIGGER_SOURCE_REF_TYPE"), Some("tag"));
+    assert_eq!(env(&job, "ACTION_JOB_TRIGGER_SOURCE_REF_NAME"), Some("v1.4.2"));
+    let annotations = &job["spec"]["template"]["metadata"]["annotations"];
+    assert_eq!(annotations["git-events-runner.rs/reference"], "tag/v1.4.2");
+    let args = &job["spec"]["template"]["spec"]["initContainers"][0]["args"];
+    assert_eq!(args.as_array().unwrap()[6..8], [json!("--commit"), json!("b".repeat(40))]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use ger_api::status::{RunPhase, TriggerState};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::{MOST_UNFINISHED, Transition, due, prune, unfinished};
+use super::{MOST_UNFINISHED, Transition, cautions, due, prune, unfinished};
 use crate::plan::WrongConfig;
 
 const READY: &str = "Ready";
@@ -49,7 +49,7 @@ pub fn accepted(status: &TriggerStatus, generation: i64, now: Timestamp) -> Tran
 pub fn slim(status: &mut TriggerStatus) {
     status.runs.retain(|it| !it.phase.is_final());
     status.runs.shrink_to_fit();
-    status.conditions.retain(|it| it.type_ == STALLED);
+    status.conditions.retain(|it| it.type_ == STALLED || cautions::is_caution(&it.type_));
     status.conditions.shrink_to_fit();
     status.unknown.clear();
 }
@@ -134,7 +134,7 @@ fn blocked(status: &TriggerStatus) -> Option<(String, String)> {
     Some((reason_of(message).to_owned(), prune::shorten(&format!("run {}: {text}", run.id))))
 }
 
-fn find<'a>(status: &'a TriggerStatus, kind: &str) -> Option<&'a Condition> {
+pub(super) fn find<'a>(status: &'a TriggerStatus, kind: &str) -> Option<&'a Condition> {
     status.conditions.iter().find(|it| it.type_ == kind)
 }
 
@@ -143,7 +143,7 @@ fn is_true(condition: &Condition) -> bool {
 }
 
 /// Sets a condition; its transition time moves with its status alone.
-fn set(
+pub(super) fn set(
     status: &mut TriggerStatus,
     now: Timestamp,
     kind: &str,

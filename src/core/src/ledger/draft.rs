@@ -7,11 +7,11 @@ use ger_api::status::{CheckedSource, Run, RunPhase, RunReason};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Basis, MOST_UNFINISHED, Notice, Requested, Severity, Verdict, conditions, due, id, prune,
-    unfinished,
+    Basis, MOST_UNFINISHED, Notice, Requested, Severity, Verdict, cautions, conditions, due, id,
+    prune, unfinished,
 };
 use crate::change::{self, Change, Head};
-use crate::plan::{Forced, Plan, RunAt};
+use crate::plan::{Caution, Forced, Plan, RunAt};
 
 /// A check that found nothing new writes no more often than this.
 const HEARTBEAT: SignedDuration = SignedDuration::from_hours(1);
@@ -26,6 +26,10 @@ pub(crate) struct Draft<'a> {
     before: &'a TriggerStatus,
     status: TriggerStatus,
     now: Timestamp,
+    /// Digest of the plan's patterns, if files are watched.
+    patterns: Option<String>,
+    /// What is to be said of the sources, if it is known.
+    cautions: Option<&'a [(String, Caution)]>,
     recorded: Vec<String>,
     events: Vec<Notice>,
     /// Something was decided that must be written.
@@ -34,13 +38,34 @@ pub(crate) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(plan: &'a Plan, before: &'a TriggerStatus, now: Timestamp) -> Self {
-        let now = due::whole_millis(now);
-        let status = before.clone();
-        Self { plan, before, status, now, recorded: Vec::new(), events: Vec::new(), is_news: false }
+        Self {
+            plan,
+            before,
+            status: before.clone(),
+            now: due::whole_millis(now),
+            patterns: plan.patterns_digest(),
+            cautions: None,
+            recorded: Vec::new(),
+            events: Vec::new(),
+            is_news: false,
+        }
     }
 
     pub(crate) fn compare(&self, source: &str, head: &Head) -> Change {
-        change::compare(self.record_of(source), head, self.now)
+        change::compare(self.record_of(source), head, self.patterns.as_deref(), self.now)
+    }
+
+    /// Takes what is to be said of the sources. Who was not told yet is told.
+    pub(crate) fn caution(&mut self, cautions: &'a [(String, Caution)]) {
+        for (reason, message) in cautions::to_tell(self.before, cautions) {
+            self.tell(Severity::Warning, reason, message);
+        }
+        self.cautions = Some(cautions);
+    }
+
+    /// The conditions do not say yet what is to be said of the sources.
+    fn cautions_are_new(&self) -> bool {
+        self.cautions.is_some_and(|it| !cautions::are_said(self.before, it))
     }
 
     /// Whether the source may get one more run.
@@ -100,6 +125,7 @@ impl<'a> Draft<'a> {
         run.previous_commit = self.advance(&basis.source, head);
         run.phase = RunPhase::Pending;
         run.commit = Some(head.commit.as_str().to_owned());
+        run.tag.clone_from(&head.tag);
         run.fingerprint = Some(basis.fingerprint.clone());
         run.message = None;
 
@@ -130,6 +156,7 @@ impl<'a> Draft<'a> {
             message: None,
             forced: false,
             previous_commit: None,
+            tag: None,
             fingerprint: None,
             unknown: BTreeMap::new(),
         }
@@ -140,19 +167,20 @@ impl<'a> Draft<'a> {
     /// The record is never the same again afterwards, even if the commit is: a check that was sent
     /// before knows by that that its answer is old.
     fn advance(&mut self, source: &str, head: &Head) -> Option<String> {
-        let is_change = self.compare(source, head).is_change();
+        let change = self.compare(source, head);
         let now = self.now;
         let done = due::done_at(self.plan, &self.status, source, now);
         let record = self.status.checked_sources.entry(source.to_owned()).or_default();
-        if is_change {
+        let before = record.commit_hash.clone().filter(|_| change == Change::Quiet);
+        let before = before.filter(|it| it != head.commit.as_str());
+        if change.is_change() {
             let previous = record.commit_hash.take().or_else(|| record.previous_commit.take());
             record.previous_commit = previous.filter(|it| it != head.commit.as_str());
             record.changed = Some(due::after(record.changed, now));
-            record.file_hash = None;
         }
-        record.commit_hash = Some(head.commit.as_str().to_owned());
+        follow(record, head);
         record.checked_at = Some(due::after(record.checked_at, done));
-        record.previous_commit.clone()
+        before.or_else(|| record.previous_commit.clone())
     }
 
     /// Notes a further request in the one that waits; false if none does.
@@ -180,12 +208,27 @@ impl<'a> Draft<'a> {
         self.write()
     }
 
+    /// Moves the record of a source to a head that differs in nothing that is watched: no run, and
+    /// neither `changed` nor the commit before, which tell of the last change. A trigger that runs at
+    /// each firing waits for that.
+    fn adopt(&mut self, source: &str, head: &Head) {
+        if self.compare(source, head) != Change::Quiet || !self.plan.on_change_only {
+            return;
+        }
+        let now = self.now;
+        let record = self.status.checked_sources.entry(source.to_owned()).or_default();
+        follow(record, head);
+        record.checked_at = Some(due::after(record.checked_at, now));
+        self.is_news = true;
+    }
+
     /// Ends a check that found a head.
     pub(crate) fn reached(mut self, source: &str, head: &Head) -> Verdict {
         let is_back = self.answers_again(source);
+        self.adopt(source, head);
         let last_run = self.before.last_run.map(|it| change::as_known(it, self.now));
         let beats = last_run.is_none_or(|it| self.now.duration_since(it) >= HEARTBEAT);
-        if !(is_back || beats || self.is_news || self.spec_is_new()) {
+        if !(is_back || beats || self.is_news || self.must_say()) {
             return Verdict::Nothing;
         }
         if beats {
@@ -206,7 +249,8 @@ impl<'a> Draft<'a> {
 
     /// Ends a check whose run found no room. What was decided beside it is still written.
     pub(crate) fn coalesced(mut self, source: &str) -> Verdict {
-        if self.answers_again(source) || self.is_news { self.write() } else { Verdict::Coalesced }
+        let is_news = self.answers_again(source) || self.is_news || self.cautions_are_new();
+        if is_news { self.write() } else { Verdict::Coalesced }
     }
 
     /// Forgets that a source failed; false if it did not.
@@ -230,7 +274,7 @@ impl<'a> Draft<'a> {
         let is_transition = known.failures == 0
             || known.message.as_deref().map(conditions::reason_of) != Some(reason);
         let has_doubled = failures >= FAILURES_WRITTEN_FROM && failures / 2 >= known.failures;
-        if !(is_transition || has_doubled || self.spec_is_new()) {
+        if !(is_transition || has_doubled || self.must_say()) {
             return Verdict::Nothing;
         }
         if is_transition {
@@ -247,9 +291,9 @@ impl<'a> Draft<'a> {
         self.status.checked_sources.get(source).map(Box::as_ref)
     }
 
-    /// The status does not say yet that this spec was understood.
-    fn spec_is_new(&self) -> bool {
-        conditions::is_unsaid(self.before, self.plan.generation)
+    /// The status does not say yet that this spec was understood, or what is to be said of its sources.
+    fn must_say(&self) -> bool {
+        conditions::is_unsaid(self.before, self.plan.generation) || self.cautions_are_new()
     }
 
     fn tell(&mut self, severity: Severity, reason: &str, message: String) {
@@ -266,6 +310,9 @@ impl<'a> Draft<'a> {
         }
         prune::prune(&mut self.status);
         conditions::understood(&mut self.status, self.plan.generation, self.now);
+        if let Some(cautions) = self.cautions {
+            cautions::say(&mut self.status, cautions, self.now);
+        }
         self.status.next_run = due::next_run(self.plan, self.now);
         Verdict::Write {
             status: Box::new(self.status),
@@ -273,4 +320,13 @@ impl<'a> Draft<'a> {
             events: self.events,
         }
     }
+}
+
+/// Lets a record say what a head says. A hash stays only with the commit that it is of.
+fn follow(record: &mut CheckedSource, head: &Head) {
+    let is_elsewhere = record.commit_hash.as_deref() != Some(head.commit.as_str());
+    if head.files.is_some() || is_elsewhere {
+        record.file_hash.clone_from(&head.files);
+    }
+    record.commit_hash = Some(head.commit.as_str().to_owned());
 }

@@ -20,7 +20,7 @@ use super::{Check, Live, Transition, Verdict};
 use crate::plan::Plan;
 use ger_api::TriggerStatus;
 use jiff::Timestamp;
-use world::{Trouble, World};
+use world::{Step, Trouble, World};
 
 /// The decisions under test; a mutant replaces one.
 #[derive(Clone, Copy)]
@@ -30,6 +30,15 @@ pub(super) struct Law {
     queued: fn(&TriggerStatus, &str, &str, &str, Timestamp) -> Transition,
     expired: fn(&TriggerStatus, &str, Option<&str>, &str, Timestamp) -> Transition,
     withdrawal: Withdrawal,
+    watched: Watched,
+}
+
+/// What the trigger watches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Watched {
+    Everything,
+    /// Some files: the head also moves without touching them.
+    Files,
 }
 
 /// How a Job that waited too long is kept from starting.
@@ -47,7 +56,10 @@ const PRODUCT: Law = Law {
     queued: super::queued,
     expired: super::expired,
     withdrawal: Withdrawal::Written,
+    watched: Watched::Everything,
 };
+
+const OF_FILES: Law = Law { watched: Watched::Files, ..PRODUCT };
 
 /// Takes steps until the choices are used up, then finishes in peace.
 fn live_through(law: Law, choices: &[u16]) -> Result<(), String> {
@@ -102,6 +114,23 @@ fn every_trouble_comes_up_within_256_cases() {
     assert_eq!(seen.into_inner(), Trouble::ALL.into_iter().collect());
 }
 
+/// However the two kinds of push are mixed, and with nothing going wrong.
+#[test]
+fn a_head_that_leaves_the_files_alone_moves_the_record_and_runs_nothing() {
+    let mut world = World::new(OF_FILES);
+
+    for _ in 0..4 {
+        for step in [Step::PushElsewhere, Step::Push, Step::PushElsewhere] {
+            world.finish_in_peace().unwrap();
+            world.take(step);
+        }
+    }
+    world.finish_in_peace().unwrap();
+
+    assert_eq!(world.truth.runs(), 5);
+    assert_eq!(world.truth.quiet_moves(), 8);
+}
+
 proptest! {
     #![proptest_config(config())]
 
@@ -109,5 +138,12 @@ proptest! {
     #[test]
     fn each_change_has_one_started_job_whatever_happens(choices in choices()) {
         live_through(PRODUCT, &choices).map_err(TestCaseError::fail)?;
+    }
+
+    /// The same where files are watched: nor does a commit that leaves them alone run, or hide one
+    /// that does not.
+    #[test]
+    fn each_change_of_the_files_has_one_started_job_whatever_happens(choices in choices()) {
+        live_through(OF_FILES, &choices).map_err(TestCaseError::fail)?;
     }
 }

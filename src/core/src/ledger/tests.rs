@@ -17,6 +17,7 @@ use crate::plan::{Forced, Reason, RunAt, WrongConfig};
 use crate::schedule::Schedule;
 
 mod ends;
+mod files;
 mod says;
 
 const URI: &str = "https://git.test/app";
@@ -34,6 +35,7 @@ fn plan() -> Plan {
         sources: vec!["app".to_owned(), "lib".to_owned()],
         source_kind: SourceKind::GitRepo,
         reference: Reference::default(),
+        files: None,
         on_change_only: true,
         action: ActionRef { kind: ActionKind::Action, name: "build".to_owned() },
         schedule: Some(Schedule::parse(&ApiSchedule::Interval("10s".to_owned()), None).unwrap()),
@@ -75,7 +77,8 @@ fn check_source(
     second: i64,
 ) -> Verdict {
     let print = plan.fingerprint(source, URI);
-    let check = Check { basis: basis(plan, status, source, &print), firing, answer };
+    let check =
+        Check { basis: basis(plan, status, source, &print), firing, answer, cautions: vec![] };
     decide(plan, &live(plan, status), &print, &check, at(second))
 }
 
@@ -124,8 +127,12 @@ fn deciding_twice_adds_nothing() {
     let plan = plan();
     let old = TriggerStatus::default();
     let print = plan.fingerprint("app", URI);
-    let sent =
-        Check { basis: basis(&plan, &old, "app", &print), firing: tick(), answer: head('a') };
+    let sent = Check {
+        basis: basis(&plan, &old, "app", &print),
+        firing: tick(),
+        answer: head('a'),
+        cautions: vec![],
+    };
 
     let status = written(decide(&plan, &live(&plan, &old), &print, &sent, at(0)));
 
@@ -139,8 +146,12 @@ fn an_answer_counts_only_against_what_was_known_when_it_was_asked_for() {
     let plan = plan();
     let status = written(check(&plan, &TriggerStatus::default(), head('a'), 0));
     let print = plan.fingerprint("app", URI);
-    let sent =
-        Check { basis: basis(&plan, &status, "app", &print), firing: tick(), answer: head('b') };
+    let sent = Check {
+        basis: basis(&plan, &status, "app", &print),
+        firing: tick(),
+        answer: head('b'),
+        cautions: vec![],
+    };
 
     let edited = Plan { generation: 2, ..plan.clone() };
     let elsewhere = plan.fingerprint("app", "https://git.test/other");
@@ -160,8 +171,12 @@ fn what_another_source_did_meanwhile_is_merged() {
     let plan = plan();
     let old = TriggerStatus::default();
     let print = plan.fingerprint("app", URI);
-    let sent =
-        Check { basis: basis(&plan, &old, "app", &print), firing: tick(), answer: head('a') };
+    let sent = Check {
+        basis: basis(&plan, &old, "app", &print),
+        firing: tick(),
+        answer: head('a'),
+        cautions: vec![],
+    };
     let status = written(check_source(&plan, &old, "lib", (tick(), head('b')), 0));
 
     let status = written(decide(&plan, &live(&plan, &status), &print, &sent, at(1)));
@@ -228,8 +243,12 @@ fn a_timer_that_fires_a_little_early_makes_neither_two_runs_nor_none() {
     let status = written(check(&plan, &TriggerStatus::default(), head('a'), 0));
     let print = plan.fingerprint("app", URI);
     let early = at(10) - SignedDuration::from_millis(300);
-    let sent =
-        Check { basis: basis(&plan, &status, "app", &print), firing: tick(), answer: head('a') };
+    let sent = Check {
+        basis: basis(&plan, &status, "app", &print),
+        firing: tick(),
+        answer: head('a'),
+        cautions: vec![],
+    };
 
     let status = written(decide(&plan, &live(&plan, &status), &print, &sent, early));
 
@@ -278,8 +297,12 @@ fn a_request_is_not_answered_by_a_check_that_was_sent_before_it() {
     let plan = plan();
     let old = succeed(&written(check(&plan, &TriggerStatus::default(), head('a'), 0)), 1);
     let print = plan.fingerprint("app", URI);
-    let sent =
-        Check { basis: basis(&plan, &old, "app", &print), firing: tick(), answer: head('a') };
+    let sent = Check {
+        basis: basis(&plan, &old, "app", &print),
+        firing: tick(),
+        answer: head('a'),
+        cautions: vec![],
+    };
     let run_at = |value: &str, forced| RunAt { value: value.to_owned(), forced };
 
     let status = written(request(&plan, &live(&plan, &old), &run_at("one", Forced::No), at(2)));
@@ -340,8 +363,8 @@ fn what_the_original_recorded_is_understood() {
 
     let status = written(check(&plan, &status, head('a'), 0));
     let tagged = Head {
-        commit: Commit::parse(&"a".repeat(40)).unwrap(),
         tag_object: Some(Commit::parse(&"d".repeat(40)).unwrap()),
+        ..Head::from(Commit::parse(&"a".repeat(40)).unwrap())
     };
     let tag = check_source(&plan, &status, "lib", (tick(), Answer::Head(tagged)), 3600);
     let status = written(tag);

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod sources;
+
 fn trigger(change: impl FnOnce(&mut Value)) -> ScheduleTrigger {
     let mut object = json!({
         "apiVersion": "git-events-runner.rs/v1alpha1",
@@ -29,14 +31,6 @@ fn plan(change: impl FnOnce(&mut Value)) -> Result<Plan, WrongConfig> {
 fn wrong(change: impl FnOnce(&mut Value)) -> (Reason, String) {
     let wrong = plan(change).unwrap_err();
     (wrong.reason, wrong.message)
-}
-
-fn git_repo(spec: &Value) -> ger_api::GitRepoSpec {
-    serde_json::from_value(spec.clone()).unwrap()
-}
-
-fn source(spec: &Value) -> Result<Source, WrongConfig> {
-    Source::of(SourceKind::ClusterGitRepo, "app", &git_repo(spec))
 }
 
 #[test]
@@ -100,10 +94,38 @@ fn schedules_that_cannot_be_followed_are_refused() {
 }
 
 #[test]
-fn nothing_runs_half_understood() {
-    let files = |it: &mut Value| it["spec"]["sources"]["watchOn"] = json!({"files": ["src/**"]});
+fn a_range_of_versions_is_judged_by_its_letters_alone() {
+    let of = |range: &str| {
+        plan(|it| it["spec"]["sources"]["watchOn"] = json!({"reference": {"semver": range}}))
+    };
 
-    assert_eq!(wrong(files).0, Reason::NotSupportedYet);
+    for range in [">=1.2 <2", "1.x", "^1.2 || ~2.1.0", "1.2 - 2", "*", ">=1.0.0-rc.1", "=1.2+b"] {
+        assert_eq!(of(range).unwrap().reference, Reference::Semver(range.to_owned()));
+    }
+    for range in ["", " ", "1.x; rm", "$(id)", "ä", "1\n2", "refs/tags/v1", &"1".repeat(257)] {
+        assert_eq!(of(range).unwrap_err().reason, Reason::InvalidReference, "{range:?}");
+    }
+}
+
+#[test]
+fn files_are_part_of_a_plan_and_not_of_its_fingerprint() {
+    let watching = |files: Value| {
+        plan(|it| it["spec"]["sources"]["watchOn"] = json!({"files": files})).unwrap()
+    };
+    let (some, none) = (watching(json!(["src/**", "!*.md"])), watching(json!([])));
+
+    assert_eq!(some.files.as_deref(), Some(["src/**".to_owned(), "!*.md".to_owned()].as_slice()));
+    assert_eq!((none.files.clone(), none.patterns_digest()), (None, None));
+    assert_eq!(some.patterns_digest(), some.files.as_deref().map(patterns_digest));
+    assert_eq!(some.fingerprint("app", "u"), none.fingerprint("app", "u"));
+    let (reason, message) =
+        wrong(|it| it["spec"]["sources"]["watchOn"] = json!({"files": ["a", ""]}));
+    assert_eq!(reason, Reason::InvalidFiles);
+    assert!(message.contains("empty"), "{message}");
+}
+
+#[test]
+fn nothing_runs_half_understood() {
     assert_eq!(not_served(TriggerKind::Webhook).unwrap().reason, Reason::NotSupportedYet);
     assert_eq!(not_served(TriggerKind::Schedule), None);
 }
@@ -128,6 +150,7 @@ fn a_wish_to_run_now_is_read_from_the_annotations() {
 fn a_fingerprint_tells_what_is_watched_apart() {
     let main = plan(|_| {}).unwrap();
     let tag = Plan { reference: Reference::Tag("main".to_owned()), ..main.clone() };
+    let range = Plan { reference: Reference::Semver("main".to_owned()), ..main.clone() };
     let print = main.fingerprint("app", "https://git.test/app");
 
     assert_eq!(print, main.fingerprint("app", "https://git.test/app"));
@@ -135,62 +158,8 @@ fn a_fingerprint_tells_what_is_watched_apart() {
         main.fingerprint("app", "https://git.test/lib"),
         main.fingerprint("lib", "https://git.test/app"),
         tag.fingerprint("app", "https://git.test/app"),
+        range.fingerprint("app", "https://git.test/app"),
     ] {
         assert_ne!(print, other);
-    }
-}
-
-#[test]
-fn only_the_keys_that_are_needed_are_asked_for() {
-    let auth = |kind: &str| {
-        let auth = json!({"type": kind, "secretRef": {"name": "cred", "namespace": "infra"}});
-        source(&json!({"repoUri": "https://git.test/app", "authConfig": auth}))
-            .unwrap()
-            .auth
-            .unwrap()
-    };
-
-    let basic = auth("basic");
-    assert_eq!(
-        (basic.key("username"), basic.key("password")),
-        (Some("username"), Some("password"))
-    );
-    assert_eq!(basic.key("token"), None);
-    assert_eq!(basic.namespace.as_deref(), Some("infra"));
-    assert_eq!(auth("token").keys.len(), 1);
-}
-
-#[test]
-fn a_git_repo_reads_no_secret_of_another_namespace() {
-    let auth = json!({"type": "token", "secretRef": {"name": "cred", "namespace": "infra"}});
-    let spec = json!({"repoUri": "https://git.test/app", "authConfig": auth});
-
-    let source = Source::of(SourceKind::GitRepo, "app", &git_repo(&spec)).unwrap();
-
-    assert_eq!(source.auth.unwrap().namespace, None);
-}
-
-#[test]
-fn what_cannot_be_asked_says_what_to_fix_and_never_repeats_the_uri() {
-    let ssh = json!({"type": "ssh", "secretRef": {"name": "cred"}});
-    let ca = json!({"caCert": {"secretRef": {"name": "ca"}}});
-    for (spec, reason) in [
-        (json!({"repoUri": "ssh://git@git.test/hunter2"}), Reason::NotSupportedYet),
-        (json!({"repoUri": "git@git.test:hunter2"}), Reason::NotSupportedYet),
-        (json!({"repoUri": "git://git.test/hunter2"}), Reason::NotSupportedYet),
-        (json!({"repoUri": "https://git.test/a", "authConfig": ssh}), Reason::NotSupportedYet),
-        (json!({"repoUri": "https://git.test/a", "tlsConfig": ca}), Reason::NotSupportedYet),
-        (json!({"repoUri": "https://me:hunter2@git.test/a"}), Reason::InvalidSource),
-        (json!({"repoUri": "file:///hunter2"}), Reason::InvalidSource),
-        (json!({"repoUri": "ext::sh -c hunter2"}), Reason::InvalidSource),
-        (json!({"repoUri": "--upload-pack=hunter2"}), Reason::InvalidSource),
-        (json!({"repoUri": "https://-hunter2/a"}), Reason::InvalidSource),
-        (json!({"repoUri": "https:///hunter2"}), Reason::InvalidSource),
-    ] {
-        let wrong = source(&spec).unwrap_err();
-
-        assert_eq!(wrong.reason, reason, "{spec}: {wrong}");
-        assert!(!wrong.message.contains("hunter2"), "{wrong}");
-        assert!(wrong.message.starts_with("ClusterGitRepo \"app\": "), "{wrong}");
     }
 }

@@ -11,7 +11,7 @@ fn spec() -> CloneSpec {
         commit: Some(Commit::parse(&"a".repeat(40)).unwrap()),
         auth: AuthKind::Basic,
         credentials: Some("/etc/ger".into()),
-        tls: Tls::SkipVerify,
+        tls: CloneTls::SkipVerify,
         timeout: Duration::from_secs(45),
     }
 }
@@ -28,13 +28,16 @@ fn what_is_told_is_what_is_understood() {
         commit: None,
         auth: AuthKind::None,
         credentials: None,
-        tls: Tls::Verify,
+        tls: CloneTls::Verify,
         timeout: DEFAULT_TIMEOUT,
         ..spec()
     };
-    let ssh = CloneSpec { uri: RepoUri::parse("git@h:team/app.git").unwrap(), ..least.clone() };
+    let scp_like = RepoUri::parse("git@h:team/app.git").unwrap();
+    let ssh = CloneSpec { uri: scp_like, auth: AuthKind::Ssh, ..full.clone() };
+    let own_ca =
+        CloneSpec { tls: CloneTls::VerifyWith, credentials: Some("/c".into()), ..least.clone() };
 
-    for spec in [full, least, ssh] {
+    for spec in [full, least, ssh, own_ca] {
         assert_eq!(understood(&to_env(&spec).into_iter().collect()).unwrap(), spec);
     }
 }
@@ -45,7 +48,10 @@ fn the_address_alone_is_enough() {
 
     let spec = understood(&env).unwrap();
 
-    assert_eq!((spec.auth, spec.tls, spec.timeout), (AuthKind::None, Tls::Verify, DEFAULT_TIMEOUT));
+    assert_eq!(
+        (spec.auth, spec.tls, spec.timeout),
+        (AuthKind::None, CloneTls::Verify, DEFAULT_TIMEOUT)
+    );
 }
 
 #[test]
@@ -57,7 +63,7 @@ fn nonsense_is_refused_by_the_name_of_its_variable() {
         (REFERENCE, "main"),
         (REFERENCE, "branch/-x"),
         (COMMIT, "HEAD"),
-        (AUTH, "ssh"),
+        (AUTH, "SSH"),
         (CREDENTIALS, ""),
         (TLS, "false"),
         (TIMEOUT, "0"),
@@ -85,4 +91,59 @@ fn credentials_come_from_their_files_alone() {
     fs::write(directory.path().join(PASSWORD_FILE), "hunter2").unwrap();
     let remote = spec.remote().unwrap();
     assert_eq!(remote.auth, Auth::Basic { username: "user".into(), password: "hunter2".into() });
+}
+
+#[test]
+fn a_key_comes_with_what_is_there_beside_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, value: &str| fs::write(directory.path().join(name), value).unwrap();
+    let credentials = Some(directory.path().to_owned());
+    let spec = CloneSpec { auth: AuthKind::Ssh, credentials, ..spec() };
+
+    let missing = spec.remote().unwrap_err();
+    assert!(missing.to_string().contains(PRIVATE_KEY_FILE), "{missing}");
+
+    write(PRIVATE_KEY_FILE, "key");
+    let key = SshKey { private_key: "key".into(), passphrase: None, host_keys: HostKeys::Pinned };
+    assert_eq!(spec.remote().unwrap().auth, Auth::Ssh(key.clone()));
+
+    write(PASSPHRASE_FILE, "hunter2");
+    write(KNOWN_HOSTS_FILE, "h ssh-ed25519 AAAA");
+    let host_keys = HostKeys::Known("h ssh-ed25519 AAAA".into());
+    let key = SshKey { passphrase: Some("hunter2".into()), host_keys, ..key };
+    assert_eq!(spec.remote().unwrap().auth, Auth::Ssh(key));
+}
+
+#[test]
+fn certificates_are_needed_where_they_are_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let credentials = Some(directory.path().to_owned());
+    let spec = CloneSpec { auth: AuthKind::None, tls: CloneTls::VerifyWith, credentials, ..spec() };
+    let write = |value: &str| fs::write(directory.path().join(CA_FILE), value).unwrap();
+
+    let missing = spec.remote().unwrap_err();
+    assert!(matches!(missing, ContractError::Credential { file: CA_FILE, .. }), "{missing}");
+
+    write("no certificate");
+    let refused = spec.remote().unwrap_err();
+    assert!(matches!(refused, ContractError::Certificates { .. }), "{refused}");
+
+    let pem = rcgen::generate_simple_self_signed(["h".to_owned()]).unwrap().cert.pem();
+    write(&pem);
+    let bundle = CaBundle::parse(pem.as_bytes()).unwrap();
+    assert_eq!(spec.remote().unwrap().tls, Tls::VerifyWith(bundle));
+}
+
+#[test]
+fn what_needs_files_needs_their_directory() {
+    for (variable, value) in [(AUTH, "basic"), (AUTH, "ssh"), (TLS, "verify-with")] {
+        let env = BTreeMap::from([
+            (URI.to_owned(), "https://h/a".to_owned()),
+            (variable.to_owned(), value.to_owned()),
+        ]);
+
+        let refused = understood(&env).unwrap_err();
+
+        assert!(matches!(refused, ContractError::Missing { variable: CREDENTIALS }), "{value}");
+    }
 }

@@ -15,13 +15,23 @@ use gix::{
     validate::path::component::{self, Mode},
 };
 
-use super::{Limits, links};
+use super::{
+    Limits, links,
+    twins::{self, Twins},
+};
 use crate::{Error, Said, ls_refs::sanitise};
 
 /// What Linux takes as a path, less the room for the destination's own.
 const LONGEST_PATH: usize = 3072;
 /// What Linux takes as a link's target.
 const LONGEST_TARGET: u64 = 4096;
+/// What all paths together may take, while they are judged.
+const MOST_PATH_BYTES: u64 = 64 << 20;
+
+/// How a file begins whose content Git LFS keeps elsewhere.
+const LFS: &[u8] = b"version https://git-lfs.github.com/spec/v1";
+/// Such a file has no more bytes.
+const LONGEST_POINTER: u64 = 1024;
 
 /// What is in the tree.
 #[derive(Debug, Default)]
@@ -29,6 +39,7 @@ pub(super) struct Content {
     pub(super) entries: u64,
     pub(super) bytes: u64,
     pub(super) submodules: u64,
+    pub(super) lfs_pointers: u64,
     links: BTreeMap<BString, BString>,
 }
 
@@ -39,7 +50,14 @@ pub(super) fn judge(
     limits: &Limits,
     interrupt: &AtomicBool,
 ) -> Result<Content, Error> {
-    let mut walk = Walk { repository, limits, interrupt, content: Content::default() };
+    let mut walk = Walk {
+        repository,
+        limits,
+        interrupt,
+        content: Content::default(),
+        twins: Twins::default(),
+        path_bytes: 0,
+    };
     let mut waiting = vec![(BString::default(), root)];
     while let Some((path, id)) = waiting.pop() {
         walk.directory(path.as_bstr(), id, &mut waiting)?;
@@ -58,6 +76,8 @@ struct Walk<'a> {
     limits: &'a Limits,
     interrupt: &'a AtomicBool,
     content: Content,
+    twins: Twins,
+    path_bytes: u64,
 }
 
 impl Walk<'_> {
@@ -80,7 +100,7 @@ impl Walk<'_> {
                 EntryKind::Commit => {
                     self.content.submodules = self.content.submodules.saturating_add(1);
                 }
-                EntryKind::Blob | EntryKind::BlobExecutable => drop(self.weigh(id)?),
+                EntryKind::Blob | EntryKind::BlobExecutable => self.file(id)?,
                 EntryKind::Link => self.link(path, id)?,
             }
         }
@@ -104,11 +124,19 @@ impl Walk<'_> {
         if path.len() > LONGEST_PATH {
             return Err(refused(path.as_bstr(), "is longer than a path may be"));
         }
+        self.path_bytes = self.path_bytes.saturating_add(path.len() as u64);
+        if self.path_bytes > MOST_PATH_BYTES {
+            return Err(Error::Large { what: "bytes in its paths", most: MOST_PATH_BYTES });
+        }
         let mode = (kind == EntryKind::Link).then_some(Mode::Symlink);
         let options =
             component::Options { protect_windows: false, protect_hfs: true, protect_ntfs: true };
         gix::validate::path::component(name, mode, options)
             .map_err(|_| refused(path.as_bstr(), "is not a name that may be written"))?;
+        let twin = if kind == EntryKind::Link { twins::Kind::Link } else { twins::Kind::Other };
+        if !self.twins.admit(path.as_bstr(), twin) {
+            return Err(refused(path.as_bstr(), "and a link have one name on some file systems"));
+        }
         Ok(path)
     }
 
@@ -122,6 +150,18 @@ impl Walk<'_> {
             return Err(Error::Large { what: "bytes in its files", most });
         }
         Ok(size)
+    }
+
+    fn file(&mut self, id: ObjectId) -> Result<(), Error> {
+        let size = self.weigh(id)?;
+        if (LFS.len() as u64..LONGEST_POINTER).contains(&size) {
+            let blob = self.repository.find_object(id);
+            let blob = blob.map_err(|it| Error::Checkout { source: Said::of(&it) })?;
+            let is_pointer = blob.data.starts_with(LFS);
+            let count = &mut self.content.lfs_pointers;
+            *count = count.saturating_add(u64::from(is_pointer));
+        }
+        Ok(())
     }
 
     fn link(&mut self, path: BString, id: ObjectId) -> Result<(), Error> {

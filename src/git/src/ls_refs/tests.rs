@@ -12,9 +12,9 @@ fn line(text: &str) -> String {
 }
 
 fn read(bytes: &[u8], prefixes: &[String]) -> Result<Vec<RemoteRef>, Malformed> {
-    let mut answer = Answer::to(prefixes);
+    let mut answer = Answer::kept_in(All::below(prefixes));
     answer.push(bytes)?;
-    answer.finish()
+    answer.finish().map(|it| it.refs)
 }
 
 #[test]
@@ -114,22 +114,39 @@ fn a_complaint_is_shown_short_and_clean() {
     assert_eq!(message.chars().count(), 256);
 }
 
+/// Whatever passes by, one ref and the rest of one line are all that is held.
+#[test]
+fn many_refs_take_no_memory() {
+    let lines = (0..100_000).map(|it| line(&format!("{A} refs/heads/main{it:06}\n")));
+    let text = lines.collect::<Vec<_>>().concat() + "0000";
+    let mut answer = Answer::kept_in(One::named("refs/heads/main000123"));
+    let mut most_held = 0;
+
+    for piece in text.as_bytes().chunks(1500) {
+        answer.push(piece).unwrap();
+        most_held = most_held.max(answer.lines.pending.capacity());
+    }
+
+    assert!(most_held < 4096, "{most_held}");
+    assert_eq!(answer.finish().unwrap().found.unwrap().name, "refs/heads/main000123");
+}
+
 #[test]
 fn an_answer_that_never_ends_is_cut() {
     let piece = line(&format!("{A} refs/pull/1/head\n")).repeat(10_000);
     let prefixes = ["refs/heads/".to_owned()];
-    let mut answer = Answer::to(&prefixes);
+    let mut answer = Answer::kept_in(All::below(&prefixes));
 
     let outcome = (0..1000).find_map(|_| answer.push(piece.as_bytes()).err());
 
     assert_eq!(outcome, Some(Malformed::Long { most: MOST_BYTES }));
-    assert!(answer.refs.is_empty() && answer.pending.len() < 70_000);
+    assert!(answer.keep.refs.is_empty() && answer.lines.pending.len() < 70_000);
 }
 
 #[test]
 fn more_refs_than_anybody_has_are_refused() {
     let piece = line(&format!("{A} refs/heads/x\n")).repeat(1000);
-    let mut answer = Answer::to(&[]);
+    let mut answer = Answer::kept_in(All::below(&[]));
 
     let outcome = (0..1000).find_map(|_| answer.push(piece.as_bytes()).err());
 
@@ -152,11 +169,11 @@ proptest! {
         let lines = names.iter().map(|it| line(&format!("{A} refs/heads/{it}\n")));
         let text = lines.chain(["0000".to_owned(), garbage]).collect::<String>();
 
-        let mut answer = Answer::to(&[]);
+        let mut answer = Answer::kept_in(All::below(&[]));
         for piece in text.as_bytes().chunks(size) {
             answer.push(piece).unwrap();
         }
-        let in_pieces = answer.finish().unwrap();
+        let in_pieces = answer.finish().unwrap().refs;
 
         prop_assert_eq!(&in_pieces, &read(text.as_bytes(), &[]).unwrap());
         prop_assert_eq!(in_pieces.len(), names.len());

@@ -6,7 +6,6 @@
 use std::{
     io::{self, BufRead, BufReader, Cursor, Read, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use gix::protocol::transport::client::blocking_io::http::{
@@ -17,14 +16,19 @@ use http::{
     header::{AUTHORIZATION, LOCATION, USER_AGENT},
 };
 use reqwest::blocking::{Client, Response};
-use tokio::time::Instant;
 use url::Url;
 
-use super::pool::{CONNECT, choose_crypto, retry_after};
+use super::{
+    budget::Budget,
+    lead::Lead,
+    pool::{CONNECT, choose_crypto, retry_after},
+};
 use crate::{Error, Remote, Tls, Traffic, redirect};
 
 /// Negotiation of one commit is a few hundred bytes.
 const LONGEST_REQUEST: usize = 1 << 20;
+/// How an advertisement begins, and nothing else.
+const ADVERTISEMENT: &[u8] = b"001e# service=git-upload-pack\n0000";
 
 type GixResult<T> = Result<T, gix::Error>;
 
@@ -45,37 +49,29 @@ struct Line {
     moved: Mutex<Option<Url>>,
     authorization: Option<HeaderValue>,
     traffic: Traffic,
-    deadline: Instant,
-    limit: Duration,
-    /// Bytes that may still come.
-    allowance: Mutex<u64>,
-    most_bytes: u64,
-    /// What went wrong, before gix wrapped it.
-    verdict: Mutex<Option<Error>>,
+    budget: Arc<Budget>,
 }
 
 impl Session {
-    pub(crate) fn open(remote: &Remote, most_bytes: u64, traffic: Traffic) -> Result<Self, Error> {
+    pub(crate) fn open(
+        remote: &Remote,
+        budget: Arc<Budget>,
+        traffic: Traffic,
+    ) -> Result<Self, Error> {
         let host = remote.uri.host().to_owned();
         let transport = || Error::Transport { scheme: remote.uri.scheme().as_str() };
         let home = remote.uri.http_url().ok_or_else(transport)?;
         let authorization = remote.auth.header();
         let authorization = authorization.map_err(|_| Error::Credentials { host: host.clone() })?;
-        let now = Instant::now();
-        let deadline = now.checked_add(remote.timeout).unwrap_or(now);
         let line = Line {
-            client: client(home.scheme(), remote.tls)?,
-            tls: remote.tls,
+            client: client(home.scheme(), &remote.tls)?,
+            tls: remote.tls.clone(),
             host,
             home,
             moved: Mutex::default(),
             authorization,
             traffic,
-            deadline,
-            limit: remote.timeout,
-            allowance: Mutex::new(most_bytes),
-            most_bytes,
-            verdict: Mutex::default(),
+            budget,
         };
         Ok(Self { line: Arc::new(line) })
     }
@@ -84,47 +80,30 @@ impl Session {
     pub(crate) fn gix_url(&self) -> GixResult<gix::Url> {
         gix::url::parse(self.line.home.as_str())
     }
-
-    /// The reason that a request failed, once.
-    pub(crate) fn take_verdict(&self) -> Option<Error> {
-        lock(&self.line.verdict).take()
-    }
-
-    /// What remains of the time.
-    pub(crate) fn remaining(&self) -> Duration {
-        self.line.deadline.saturating_duration_since(Instant::now())
-    }
-
-    pub(crate) fn slow(&self) -> Error {
-        self.line.slow()
-    }
 }
 
 /// A client for URLs of this scheme and no other: only https needs the system's certificates, and
 /// a machine without any can still ask over http.
-fn client(scheme: &str, tls: Tls) -> Result<Client, Error> {
+fn client(scheme: &str, tls: &Tls) -> Result<Client, Error> {
     choose_crypto();
-    Client::builder()
+    let failed = |source| Error::Client { source };
+    let mut builder = Client::builder()
         .user_agent(crate::USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .connect_timeout(CONNECT)
         .https_only(scheme == "https")
-        .tls_danger_accept_invalid_certs(scheme == "http" || tls == Tls::SkipVerify)
-        .build()
-        .map_err(|source| Error::Client { source })
+        .tls_danger_accept_invalid_certs(scheme == "http" || *tls == Tls::SkipVerify);
+    if let Tls::VerifyWith(bundle) = tls {
+        builder = builder.tls_certs_merge(bundle.certificates().map_err(failed)?);
+    }
+    builder.build().map_err(failed)
 }
 
 impl Line {
-    fn slow(&self) -> Error {
-        Error::Slow { host: self.host.clone(), limit: self.limit }
-    }
-
     /// Keeps the reason, and gives what an interface of std can carry.
     fn fail(&self, error: Error) -> io::Error {
-        let text = error.to_string();
-        lock(&self.verdict).get_or_insert(error);
-        io::Error::other(text)
+        self.budget.fail(error)
     }
 
     fn send(&self, post: Option<&[u8]>, url: &str, headers: &HeaderMap) -> io::Result<Response> {
@@ -160,14 +139,14 @@ impl Line {
         url: &Url,
         headers: &HeaderMap,
     ) -> io::Result<Response> {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+        let left = self.budget.remaining();
         if left.is_zero() {
-            return Err(self.fail(self.slow()));
+            return Err(self.fail(self.budget.slow()));
         }
         let client = if url.scheme() == self.home.scheme() {
             self.client.clone()
         } else {
-            client(url.scheme(), self.tls).map_err(|it| self.fail(it))?
+            client(url.scheme(), &self.tls).map_err(|it| self.fail(it))?
         };
         let mut request = match post {
             Some(body) => client.post(url.clone()).body(body.to_vec()),
@@ -184,7 +163,7 @@ impl Line {
 
     fn talk(&self, source: reqwest::Error) -> Error {
         if source.is_timeout() && !source.is_connect() {
-            return self.slow();
+            return self.budget.slow();
         }
         Error::Talk { host: self.host.clone(), source: source.without_url() }
     }
@@ -204,14 +183,7 @@ impl Line {
 
     fn receive(&self, bytes: usize) -> io::Result<()> {
         self.traffic.received(&self.host, bytes);
-        let mut allowance = lock(&self.allowance);
-        match allowance.checked_sub(bytes as u64) {
-            None => Err(self.fail(Error::Large { what: "bytes to send", most: self.most_bytes })),
-            Some(left) => {
-                *allowance = left;
-                Ok(())
-            }
-        }
+        self.budget.receive(bytes)
     }
 }
 
@@ -380,7 +352,7 @@ impl Read for Head {
 #[derive(Debug)]
 pub(crate) struct Body {
     exchange: Shared,
-    metered: Option<BufReader<Metered>>,
+    metered: Option<BufReader<Lead<Metered>>>,
 }
 
 impl Body {
@@ -396,7 +368,8 @@ impl BufRead for Body {
             exchange.run()?;
             let response = exchange.body.take();
             let metered = Metered { line: Arc::clone(&exchange.line), response };
-            self.metered = Some(BufReader::with_capacity(64 << 10, metered));
+            let body = Lead::after(ADVERTISEMENT, metered);
+            self.metered = Some(BufReader::with_capacity(64 << 10, body));
         }
         self.metered.as_mut().map_or(Ok(&[]), BufRead::fill_buf)
     }
@@ -426,8 +399,8 @@ impl Read for Metered {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let Some(response) = &mut self.response else { return Ok(0) };
         let count = response.read(into);
-        if Instant::now() >= self.line.deadline {
-            return Err(self.line.fail(self.line.slow()));
+        if self.line.budget.remaining().is_zero() {
+            return Err(self.line.fail(self.line.budget.slow()));
         }
         let count = count?;
         self.line.receive(count)?;

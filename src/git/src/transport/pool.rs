@@ -1,56 +1,90 @@
-//! Which HTTP client asks? One that verifies servers and one that does not, each keeping its
-//! connections, so that a check is one request and seldom a handshake.
+//! Which HTTP client asks? One for each way of verifying servers, each keeping its connections, so
+//! that a check is one request and seldom a handshake. And how many connections were opened.
 
-use std::{sync::OnceLock, time::Duration};
+mod counting;
+mod wait;
 
-use http::{HeaderMap, header::RETRY_AFTER};
-use reqwest::redirect::Policy;
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
 
-use crate::{Error, Tls};
+use reqwest::{Client, redirect::Policy};
+
+use self::counting::Counting;
+pub(crate) use self::{counting::for_host, wait::retry_after};
+use crate::{CaBundle, Error, Tls, Traffic};
 
 /// A host that takes longer to accept is down, whatever time a check has.
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);
-/// A host that asks for more is asked again in an hour.
-const LONGEST_WAIT: Duration = Duration::from_hours(1);
+/// Bundles are named by tenants. One that is forgotten costs a handshake.
+const MOST_BUNDLES: usize = 64;
 
-/// The clients. The verifying one is made when first needed: it reads the system's certificates,
+/// The clients. Those that verify are made when first needed: they read the system's certificates,
 /// and a machine without any can still ask over http.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    verifying: OnceLock<reqwest::Client>,
-    trusting: reqwest::Client,
+    trusting: Client,
+    verifying: OnceLock<Client>,
+    /// Those that trust a bundle too, the one that was needed last at the end.
+    bundled: Mutex<VecDeque<(CaBundle, Client)>>,
+    traffic: Traffic,
 }
 
 impl Pool {
-    pub(crate) fn new() -> Result<Self, Error> {
-        let trusting = build(Tls::SkipVerify)?;
-        Ok(Self { verifying: OnceLock::new(), trusting })
+    pub(crate) fn new(traffic: Traffic) -> Result<Self, Error> {
+        let trusting = build(&Tls::SkipVerify, &traffic)?;
+        let (verifying, bundled) = (OnceLock::new(), Mutex::default());
+        Ok(Self { trusting, verifying, bundled, traffic })
     }
 
     /// The client for a URL of this scheme. Only one that may meet TLS and must verify verifies.
-    pub(crate) fn client(&self, scheme: &str, tls: Tls) -> Result<&reqwest::Client, Error> {
-        if scheme == "http" || tls == Tls::SkipVerify {
-            return Ok(&self.trusting);
+    pub(crate) fn client(&self, scheme: &str, tls: &Tls) -> Result<Client, Error> {
+        match tls {
+            _ if scheme == "http" => Ok(self.trusting.clone()),
+            Tls::SkipVerify => Ok(self.trusting.clone()),
+            Tls::Verify => self.verifying(),
+            Tls::VerifyWith(bundle) => self.bundled(bundle, tls),
         }
+    }
+
+    fn verifying(&self) -> Result<Client, Error> {
         if let Some(client) = self.verifying.get() {
-            return Ok(client);
+            return Ok(client.clone());
         }
-        let client = build(Tls::Verify)?;
-        Ok(self.verifying.get_or_init(|| client))
+        let client = build(&Tls::Verify, &self.traffic)?;
+        Ok(self.verifying.get_or_init(|| client).clone())
+    }
+
+    fn bundled(&self, bundle: &CaBundle, tls: &Tls) -> Result<Client, Error> {
+        let mut bundled = self.bundled.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = bundled.iter().position(|(it, _)| it == bundle);
+        let known = place.and_then(|it| bundled.remove(it)).map(|(_, client)| client);
+        let client = known.map_or_else(|| build(tls, &self.traffic), Ok)?;
+        if bundled.len() >= MOST_BUNDLES {
+            bundled.pop_front();
+        }
+        bundled.push_back((bundle.clone(), client.clone()));
+        Ok(client)
     }
 }
 
-fn build(tls: Tls) -> Result<reqwest::Client, Error> {
+fn build(tls: &Tls, traffic: &Traffic) -> Result<Client, Error> {
     choose_crypto();
-    reqwest::Client::builder()
+    let mut builder = Client::builder()
         .user_agent(crate::USER_AGENT)
         .redirect(Policy::none())
         .referer(false)
         .connect_timeout(CONNECT)
         .tcp_nodelay(true)
-        .tls_danger_accept_invalid_certs(tls == Tls::SkipVerify)
-        .build()
-        .map_err(|source| Error::Client { source })
+        .connector_layer(Counting::into(traffic.clone()))
+        .tls_danger_accept_invalid_certs(*tls == Tls::SkipVerify);
+    if let Tls::VerifyWith(bundle) = tls {
+        let certificates = bundle.certificates().map_err(|source| Error::Client { source })?;
+        builder = builder.tls_certs_merge(certificates);
+    }
+    builder.build().map_err(|source| Error::Client { source })
 }
 
 /// reqwest panics when the process has chosen no cryptography; the first choice stands.
@@ -61,8 +95,37 @@ pub(crate) fn choose_crypto() {
     }
 }
 
-/// `Retry-After` in seconds. The form with a date is rare and would need a clock.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bundle() -> CaBundle {
+        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        CaBundle::parse(signed.cert.pem().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn bundles_without_number_take_bounded_memory() {
+        let pool = Pool::new(Traffic::default()).unwrap();
+        let first = Tls::VerifyWith(bundle());
+
+        pool.client("https", &first).unwrap();
+        for _ in 0..MOST_BUNDLES {
+            pool.client("https", &Tls::VerifyWith(bundle())).unwrap();
+            pool.client("https", &first).unwrap();
+        }
+
+        let bundled = pool.bundled.lock().unwrap();
+        assert_eq!(bundled.len(), MOST_BUNDLES);
+        assert!(bundled.back().is_some_and(|(it, _)| first == Tls::VerifyWith(it.clone())));
+    }
+
+    #[test]
+    fn http_needs_no_certificates() {
+        let pool = Pool::new(Traffic::default()).unwrap();
+
+        pool.client("http", &Tls::VerifyWith(bundle())).unwrap();
+
+        assert!(pool.bundled.lock().unwrap().is_empty() && pool.verifying.get().is_none());
+    }
 }

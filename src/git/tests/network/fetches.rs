@@ -3,65 +3,17 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use ger_git::{
-    Auth, Commit, Error, FetchOptions, Fetched, GitFolder, Limits, Reference, Remote, Want,
-    backend::{Server, Versions},
+    Auth, Commit, Error, FetchOptions, Fetched, GitFolder, Limits, Meter, Reference, Remote, Want,
+    backend::Versions,
 };
 
-use crate::support::Site;
-
-async fn fetch_with(
-    remote: Remote,
-    want: Want,
-    directory: &Path,
-    git_folder: GitFolder,
-    limits: Limits,
-) -> Result<Fetched, Error> {
-    let directory = directory.to_owned();
-    let work = move || {
-        let options = FetchOptions { git_folder, limits, ..FetchOptions::default() };
-        ger_git::fetch(&remote, &want, &directory, &options)
-    };
-    tokio::task::spawn_blocking(work).await.unwrap()
-}
-
-async fn fetch(remote: Remote, want: Want, directory: &Path) -> Result<Fetched, Error> {
-    fetch_with(remote, want, directory, GitFolder::Remove, Limits::default()).await
-}
-
-fn by_commit(commit: &Commit) -> Want {
-    Want { commit: Some(commit.clone()), reference: None }
-}
-
-fn by_name(reference: Reference) -> Want {
-    Want { commit: None, reference: Some(reference) }
-}
-
-fn main_branch() -> Want {
-    by_name(Reference::branch("main").unwrap())
-}
-
-fn names(directory: &Path) -> Vec<String> {
-    let entries = fs::read_dir(directory).unwrap();
-    let mut names =
-        entries.map(|it| it.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>();
-    names.sort();
-    names
-}
-
-/// Points `main` at a commit of the tree that `git mktree` makes of these lines.
-async fn commit_tree(server: &Server, repository: &str, lines: &str) -> Commit {
-    let tree = server.git_in(repository, &["mktree", "--missing"], lines.as_bytes()).await.unwrap();
-    let commit = ["commit-tree", "-m", "made by hand", &tree];
-    let commit = server.git_in(repository, &commit, b"").await.unwrap();
-    let update = ["update-ref", "refs/heads/main", &commit];
-    server.git_in(repository, &update, b"").await.unwrap();
-    Commit::parse(&commit).unwrap()
-}
-
-async fn blob(server: &Server, repository: &str, content: &str) -> String {
-    let hash = ["hash-object", "-w", "--stdin"];
-    server.git_in(repository, &hash, content.as_bytes()).await.unwrap()
-}
+use crate::support::{
+    Site,
+    fetching::{
+        blob, by_commit, by_name, commit_of_main, commit_tree, fetch, fetch_with, main_branch,
+        names,
+    },
+};
 
 #[tokio::test]
 async fn the_commit_is_checked_out_and_git_is_gone() {
@@ -72,7 +24,7 @@ async fn the_commit_is_checked_out_and_git_is_gone() {
 
     let fetched = fetch(site.remote("app"), by_commit(&commit), directory.path()).await.unwrap();
 
-    assert_eq!(fetched, Fetched { commit, submodules: 0 });
+    assert_eq!(fetched, Fetched { commit, submodules: 0, lfs_pointers: 0 });
     assert_eq!(names(directory.path()), ["README.md", "deep"]);
     assert_eq!(fs::read_to_string(directory.path().join("deep/er/file")).unwrap(), "x");
 }
@@ -173,9 +125,8 @@ async fn a_commit_that_was_pushed_away_is_fetched_or_told_to_be_gone() {
         let site = Site::start_speaking(versions).await;
         let first = site.server.create_repo("app", &[("a", "1")]).await.unwrap();
         let second = site.server.commit("app", "a", "2", "change").await.unwrap();
-        let branch = Reference::branch("main").unwrap();
         let fetch = async |commit: &Commit| {
-            let want = Want { reference: Some(branch.clone()), ..by_commit(commit) };
+            let want = commit_of_main(commit);
             let directory = tempfile::tempdir().unwrap();
             let fetched = fetch(site.remote("app"), want, directory.path()).await;
             (fetched, names(directory.path()))
@@ -188,7 +139,7 @@ async fn a_commit_that_was_pushed_away_is_fetched_or_told_to_be_gone() {
 
         match versions {
             Versions::All => assert_eq!(fetched.unwrap().commit, second),
-            Versions::Oldest => {
+            Versions::One | Versions::Oldest => {
                 let moved = fetched.unwrap_err();
                 assert!(matches!(&moved, Error::Moved { commit, .. } if *commit == second));
                 assert!(files.is_empty());
@@ -248,59 +199,6 @@ async fn a_directory_that_is_in_use_is_left_as_it_is() {
     assert_eq!(names(directory.path()), ["mine"]);
 }
 
-/// `.git` in every spelling that some file system takes for it, and what climbs out.
-#[tokio::test]
-async fn paths_that_lie_are_refused_before_a_file_is_written() {
-    let site = Site::start().await;
-    let inner = site.server.create_repo("app", &[("config", "x")]).await.unwrap();
-    let file = blob(&site.server, "app", "x").await;
-    let tree = site.server.git_in("app", &["rev-parse", "main^{tree}"], b"").await.unwrap();
-    assert_eq!(inner.as_str().len(), 40);
-
-    for name in [
-        ".git",
-        ".GIT",
-        ".giT",
-        "git~1",
-        ".git ",
-        ".git.",
-        ".g\u{200c}it",
-        "..",
-        ".",
-        ".git::$INDEX_ALLOCATION",
-    ] {
-        for line in
-            [format!("040000 tree {tree}\t{name}\n"), format!("100644 blob {file}\t{name}\n")]
-        {
-            commit_tree(&site.server, "app", &line).await;
-            let directory = tempfile::tempdir().unwrap();
-            let work = directory.path().join("work");
-
-            let refused = fetch(site.remote("app"), main_branch(), &work).await.unwrap_err();
-
-            assert!(matches!(refused, Error::Unsafe { .. }), "{name:?}: {refused:?}");
-            assert!(names(directory.path()).is_empty(), "{name:?}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn links_out_of_the_tree_are_refused_before_a_file_is_written() {
-    let site = Site::start().await;
-    site.server.create_repo("app", &[("a", "1")]).await.unwrap();
-
-    for target in ["/etc/passwd", "..", "../../etc", "a/../../b", &"x/".repeat(3000)] {
-        let target = blob(&site.server, "app", target).await;
-        commit_tree(&site.server, "app", &format!("120000 blob {target}\tlink\n")).await;
-        let directory = tempfile::tempdir().unwrap();
-
-        let refused = fetch(site.remote("app"), main_branch(), directory.path()).await.unwrap_err();
-
-        assert!(matches!(refused, Error::Unsafe { .. }), "{refused:?}");
-        assert!(names(directory.path()).is_empty());
-    }
-}
-
 #[tokio::test]
 async fn more_than_a_source_may_have_is_refused() {
     let site = Site::start().await;
@@ -331,53 +229,6 @@ async fn more_than_a_source_may_have_is_refused() {
     }
 }
 
-/// Ten trees of ten times the next one: 10^10 files in a pack of a kilobyte.
-#[tokio::test]
-async fn a_small_pack_with_billions_of_paths_is_refused() {
-    let site = Site::start().await;
-    site.server.create_repo("app", &[("a", "1")]).await.unwrap();
-    let mut entry = format!("100644 blob {}", blob(&site.server, "app", "x").await);
-    for _ in 0..10 {
-        let lines = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map(|n| format!("{entry}\t{n}\n")).concat();
-        let tree = site.server.git_in("app", &["mktree"], lines.as_bytes()).await.unwrap();
-        entry = format!("040000 tree {tree}");
-    }
-    commit_tree(&site.server, "app", &format!("{entry}\tbomb\n")).await;
-    let directory = tempfile::tempdir().unwrap();
-    let limits = Limits { entries: 20_000, ..Limits::default() };
-    let folder = GitFolder::Remove;
-
-    let refused = fetch_with(site.remote("app"), main_branch(), directory.path(), folder, limits);
-
-    let refused = refused.await.unwrap_err();
-    assert!(matches!(refused, Error::Large { what: "files", .. }), "{refused:?}");
-    assert!(names(directory.path()).is_empty());
-}
-
-/// A filter, a hook or an encoding named by the repository is data, not a command.
-#[tokio::test]
-async fn nothing_that_the_repository_names_is_run() {
-    let site = Site::start().await;
-    let marker = tempfile::tempdir().unwrap();
-    let touch = format!("touch {}", marker.path().join("ran").display());
-    let files = [
-        (".gitattributes", "* filter=evil\n"),
-        (".gitconfig", &*format!("[filter \"evil\"]\nsmudge = {touch}\nrequired = true\n")),
-        (
-            ".gitmodules",
-            &*format!("[submodule \"x\"]\npath = x\nurl = ext::{touch}\nupdate = !{touch}\n"),
-        ),
-        ("a", "1"),
-    ];
-    site.server.create_repo("app", &files).await.unwrap();
-    let directory = tempfile::tempdir().unwrap();
-
-    fetch(site.remote("app"), main_branch(), directory.path()).await.unwrap();
-
-    assert_eq!(fs::read_to_string(directory.path().join("a")).unwrap(), "1");
-    assert!(names(marker.path()).is_empty());
-}
-
 #[tokio::test]
 async fn no_time_is_no_fetch() {
     let site = Site::start().await;
@@ -389,4 +240,40 @@ async fn no_time_is_no_fetch() {
 
     assert!(matches!(refused, Error::Slow { .. }), "{refused:?}");
     assert!(names(directory.path()).is_empty());
+}
+
+#[tokio::test]
+async fn lfs_pointers_are_told_of_and_left_as_they_are() {
+    let site = Site::start().await;
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 12345\n",
+        "a".repeat(64),
+    );
+    let long = format!("{pointer}{}", "x".repeat(2000));
+    let files =
+        [("a.bin", &*pointer), ("b/c.bin", &pointer), ("long", &long), ("short", "version")];
+    site.server.create_repo("app", &files).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+
+    let fetched = fetch(site.remote("app"), main_branch(), directory.path()).await.unwrap();
+
+    assert_eq!(fetched.lfs_pointers, 2);
+    assert_eq!(fs::read_to_string(directory.path().join("b/c.bin")).unwrap(), pointer);
+}
+
+#[tokio::test]
+async fn what_comes_is_counted() {
+    let site = Site::start().await;
+    site.server.create_repo("app", &[("a", "1"), ("b", "2")]).await.unwrap();
+    let (remote, meter) = (site.remote("app"), Meter::default());
+    let counted = meter.clone();
+    let work = move || {
+        let directory = tempfile::tempdir().unwrap();
+        let options = FetchOptions { meter, ..FetchOptions::default() };
+        ger_git::fetch(&remote, &main_branch(), directory.path(), &options).unwrap();
+    };
+    tokio::task::spawn_blocking(work).await.unwrap();
+
+    assert_eq!(counted.objects(), 4);
+    assert!(counted.bytes() > 200);
 }

@@ -1,5 +1,8 @@
 //! A server with a repository to ask, in a directory that goes away.
 
+pub(crate) mod crafted;
+pub(crate) mod fetching;
+
 use std::time::Duration;
 
 use ger_git::{

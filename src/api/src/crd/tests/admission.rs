@@ -34,6 +34,8 @@ fn uris_that_the_original_did_not_know_are_accepted() {
         "deploy@host:repo.git",
         "git@host:/srv/git/repo.git",
         "git@[::1]:repo",
+        "git://host/repo",
+        "git://[::1]:9418/srv/repo.git",
     ] {
         assert_eq!(refusals_of_uri(uri), Vec::<String>::new(), "{uri}");
     }
@@ -46,6 +48,7 @@ fn credentials_in_a_uri_are_refused_by_name() {
         "https://token@host/repo",
         "http://@host/repo",
         "ssh://git:password@host/repo",
+        "git://user:password@host/repo",
     ] {
         let refusals = refusals_of_uri(uri);
 
@@ -62,7 +65,7 @@ fn other_schemes_dashes_and_blanks_are_refused() {
         "/srv/git/repo",
         "./repo",
         "file:///srv/git/repo",
-        "git://host/repo",
+        "git://-host/repo",
         "ext::sh -c whoami",
         "HTTPS://host/repo",
         "https://",
@@ -98,6 +101,11 @@ fn authentication_fits_the_scheme() {
             ("http@host:repo", "ssh", true),
             ("ssh://git@host/repo", "token", false),
             ("git@host:repo", "basic", false),
+            ("https://host/repo", "githubApp", true),
+            ("ssh://git@host/repo", "githubApp", false),
+            ("git://host/repo", "ssh", false),
+            ("git://host/repo", "basic", false),
+            ("git@host:repo", "ssh", true),
         ] {
             let auth = json!({"type": auth, "secretRef": {"name": "credentials"}});
             let repo = json!({"spec": {"repoUri": uri, "authConfig": auth}});
@@ -121,6 +129,34 @@ fn tls_settings_are_refused_only_where_they_ask_for_what_cannot_be() {
         let repo = json!({"spec": {"repoUri": uri, "tlsConfig": tls}});
 
         assert_eq!(refusals("GitRepo", &repo, None).is_empty(), fits, "{repo}");
+    }
+}
+
+#[test]
+fn a_timeout_is_legible_and_has_a_default() {
+    for kind in ["GitRepo", "ClusterGitRepo"] {
+        let timeout = &SCHEMAS[kind]["properties"]["spec"]["properties"]["timeout"];
+        assert_eq!(timeout["default"], "30s");
+        for (text, legible) in [("30s", true), ("1m 30s", true), ("30", false), ("soon", false)] {
+            let repo = json!({"spec": {"repoUri": "https://host/repo", "timeout": text}});
+
+            assert_eq!(refusals(kind, &repo, None).is_empty(), legible, "{kind} {text}");
+        }
+    }
+}
+
+/// A range of versions is resolved by a check; a clone has a commit.
+#[test]
+fn an_action_clones_no_range_of_versions() {
+    let action = |reference: Value| {
+        let other = json!({"kind": "ClusterGitRepo", "name": "x", "reference": reference});
+        json!({"spec": {"sourceOverride": other}})
+    };
+    for kind in ["Action", "ClusterAction"] {
+        let range = refusals(kind, &action(json!({"semver": "1.x"})), None);
+
+        assert!(!range.is_empty(), "{kind}");
+        assert!(refusals(kind, &action(json!({"tag": "v1"})), None).is_empty(), "{kind}");
     }
 }
 
@@ -217,7 +253,7 @@ fn rules_compile_and_stay_in_budget() {
             open.extend(node["properties"].as_object().into_iter().flat_map(|it| it.values()));
         }
     }
-    assert_eq!(rules, 12);
+    assert_eq!(rules, 14);
 }
 
 const SCHEDULES: [(&str, bool); 15] = [

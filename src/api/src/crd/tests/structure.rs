@@ -108,6 +108,7 @@ fn exactly_one_reference_and_exactly_one_schedule() {
 
     for (node, one, two) in [
         (reference, r#"{"tag":"v1"}"#, r#"{"tag":"v1","branch":"main"}"#),
+        (reference, r#"{"semver":">=1.2 <2"}"#, r#"{"tag":"v1","semver":"1.x"}"#),
         (&spec["schedule"], r#"{"cron":"@daily"}"#, r#"{"cron":"@daily","interval":"5m"}"#),
     ] {
         assert!(problems(node, &json(one)).is_empty());

@@ -16,6 +16,7 @@ use super::*;
 
 mod jobs;
 mod pods;
+mod theirs;
 
 const LONG: Duration = Duration::from_secs(20);
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Container, KeyToPath, Pod, Secret, Volume, VolumeMount,
+    ConfigMap, Container, KeyToPath, Pod, Secret, Volume, VolumeMount, VolumeProjection,
 };
 use kube::{Api, Client, ResourceExt as _};
 use tempfile::TempDir;
@@ -126,21 +126,21 @@ impl Ground<'_> {
 
     async fn prepare(&self, volume: &Volume, held: &mut Vec<TempDir>) -> Result<PathBuf, Problem> {
         let problem = |source| Problem::Prepare { what: format!("volume {}", volume.name), source };
-        if volume.empty_dir.is_some() {
+        if volume.empty_dir.is_some() || is_token(volume) {
             let folder = self.folder.join("volumes").join(&volume.name);
             private_folder(&folder).map_err(problem)?;
             return Ok(folder);
         }
-        let filling = filling(volume)?;
-        let values = self.read(filling.holder, filling.name).await;
-        let values = match values {
-            Err(Problem::Find { .. }) if filling.optional => BTreeMap::new(),
-            other => other?,
-        };
-        let files = filling.files(&values)?;
         let folder = temporary_folder(&volume.name, self.folder).map_err(problem)?;
-        for (path, value) in files {
-            write_file(&folder.path().join(path), value).map_err(problem)?;
+        for filling in fillings(volume)? {
+            let values = self.read(filling.holder, filling.name).await;
+            let values = match values {
+                Err(Problem::Find { .. }) if filling.optional => BTreeMap::new(),
+                other => other?,
+            };
+            for (path, value) in filling.files(&values)? {
+                write_file(&folder.path().join(path), value).map_err(problem)?;
+            }
         }
         let path = folder.path().to_owned();
         held.push(folder);
@@ -210,25 +210,52 @@ impl Filling<'_> {
     }
 }
 
-fn filling(volume: &Volume) -> Result<Filling<'_>, Problem> {
+/// A cluster mounts a token for itself into every Pod; no process here has a use for one.
+fn is_token(volume: &Volume) -> bool {
+    volume.projected.is_some() && volume.name.starts_with("kube-api-access-")
+}
+
+fn fillings(volume: &Volume) -> Result<Vec<Filling<'_>>, Problem> {
+    let imitates = "mounts emptyDir, secret, configMap and both projected";
+    let none = || Problem::imitate(format!("{imitates}; volume {} is none", volume.name));
     if let Some(secret) = &volume.secret {
-        return Ok(Filling {
+        return Ok(vec![Filling {
             holder: Holder::Secret,
             name: secret.secret_name.as_deref().unwrap_or_default(),
             items: secret.items.as_deref(),
             optional: secret.optional.unwrap_or_default(),
-        });
+        }]);
     }
     if let Some(map) = &volume.config_map {
-        return Ok(Filling {
+        return Ok(vec![Filling {
             holder: Holder::ConfigMap,
             name: &map.name,
             items: map.items.as_deref(),
             optional: map.optional.unwrap_or_default(),
+        }]);
+    }
+    let projected = volume.projected.as_ref().ok_or_else(none)?;
+    let sources = projected.sources.iter().flatten();
+    sources.map(|it| projection(it).ok_or_else(none)).collect()
+}
+
+/// One part of a volume that is filled from many objects.
+fn projection(source: &VolumeProjection) -> Option<Filling<'_>> {
+    if let Some(secret) = &source.secret {
+        return Some(Filling {
+            holder: Holder::Secret,
+            name: &secret.name,
+            items: secret.items.as_deref(),
+            optional: secret.optional.unwrap_or_default(),
         });
     }
-    let why = format!("mounts emptyDir, secret and configMap; volume {} is none", volume.name);
-    Err(Problem::imitate(why))
+    let map = source.config_map.as_ref()?;
+    Some(Filling {
+        holder: Holder::ConfigMap,
+        name: &map.name,
+        items: map.items.as_deref(),
+        optional: map.optional.unwrap_or_default(),
+    })
 }
 
 fn part_of(mount: &VolumeMount, folder: PathBuf) -> Result<Mount, Problem> {

@@ -5,8 +5,8 @@ use ger_api::status::RunPhase;
 use jiff::Timestamp;
 
 use super::world::{SOURCE, Step, World};
-use super::{Law, PRODUCT, Withdrawal, is_caught};
-use crate::ledger::{self, Basis, Check, Live, Transition, Verdict, run_id};
+use super::{Law, OF_FILES, PRODUCT, Withdrawal, is_caught};
+use crate::ledger::{self, Answer, Basis, Check, Live, Transition, Verdict, run_id};
 use crate::plan::Plan;
 
 #[test]
@@ -105,6 +105,41 @@ fn a_request_that_is_answered_by_an_older_check_is_caught() {
         ledger::decide(plan, live, print, &Check { basis, ..check.clone() }, now)
     }
     assert!(is_caught(Law { decide, ..PRODUCT }));
+}
+
+#[test]
+fn a_commit_that_leaves_the_files_alone_and_runs_is_caught() {
+    fn decide(plan: &Plan, live: &Live<'_>, print: &str, check: &Check, now: Timestamp) -> Verdict {
+        let mut check = check.clone();
+        if let Answer::Head(head) = &mut check.answer {
+            head.files = None;
+        }
+        ledger::decide(plan, live, print, &check, now)
+    }
+    assert!(is_caught(Law { decide, ..OF_FILES }));
+}
+
+#[test]
+fn a_change_of_the_files_that_moves_the_record_alone_is_caught() {
+    fn decide(plan: &Plan, live: &Live<'_>, print: &str, check: &Check, now: Timestamp) -> Verdict {
+        let mut check = check.clone();
+        let recorded = check.basis.record.as_ref().and_then(|it| it.file_hash.clone());
+        if let (Answer::Head(head), Some(recorded)) = (&mut check.answer, recorded) {
+            head.files = Some(recorded);
+        }
+        ledger::decide(plan, live, print, &check, now)
+    }
+    assert!(is_caught(Law { decide, ..OF_FILES }));
+}
+
+#[test]
+fn an_answer_about_files_that_counts_against_anything_is_caught() {
+    fn decide(plan: &Plan, live: &Live<'_>, print: &str, check: &Check, now: Timestamp) -> Verdict {
+        let record = live.status.checked_sources.get(SOURCE).map(|it| it.as_ref().clone());
+        let basis = Basis { record, ..check.basis.clone() };
+        ledger::decide(plan, live, print, &Check { basis, ..check.clone() }, now)
+    }
+    assert!(is_caught(Law { decide, ..OF_FILES }));
 }
 
 /// However fast, and however often it is looked at.

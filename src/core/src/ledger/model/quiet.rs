@@ -23,7 +23,7 @@ impl World {
             let is_calm = before == (self.version, self.jobs.clone());
             calm_rounds = if is_calm { calm_rounds + 1 } else { 0 };
             if calm_rounds == 2 {
-                return self.truth.judge(&self.status, &self.head());
+                return self.truth.judge(&self.status, &self.head().commit, self.pushes);
             }
         }
         Err("it never comes to rest".to_owned())

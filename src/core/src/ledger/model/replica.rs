@@ -8,7 +8,7 @@ use ger_api::status::{Run, RunPhase};
 use super::Withdrawal;
 use super::world::{FINGERPRINT, Job, JobState, SOURCE, Trouble, World};
 use crate::admission::{Orphan, orphan};
-use crate::change::Head;
+use crate::change::{FilesNeeded, Head, files_needed};
 use crate::job::name_of;
 use crate::ledger::{self, Answer, Basis, Check, Firing, JobSighting, Live, Transition, Verdict};
 use crate::plan::{Forced, RunAt};
@@ -102,9 +102,16 @@ impl World {
     }
 
     pub(super) fn ask(&mut self, r: usize) {
-        let (head, asked) = (self.head(), Asked { sent: self.truth.clock, push: self.pushes });
+        let (mut head, asked) = (self.head(), Asked { sent: self.truth.clock, push: self.pushes });
+        let patterns = self.plan.patterns_digest();
         if let Some(check) = &mut self.replicas[r].check {
-            check.answer = Some((head.into(), asked));
+            let record = check.basis.record.as_ref();
+            head.files = match files_needed(record, &head.commit, None, patterns.as_deref()) {
+                FilesNeeded::None => None,
+                FilesNeeded::Known(hash) => Some(hash),
+                FilesNeeded::Ours | FilesNeeded::OursAndOriginal => head.files,
+            };
+            check.answer = Some((head, asked));
         }
     }
 
@@ -115,6 +122,7 @@ impl World {
             basis: check.basis.clone(),
             firing: check.firing.clone(),
             answer: Answer::Head(head),
+            cautions: vec![],
         };
         let verdict = (self.law.decide)(&self.plan, &live(self), FINGERPRINT, &made, self.now);
 

@@ -20,6 +20,8 @@ pub(super) struct Truth {
     changes: Vec<Recorded>,
     /// The Jobs that started, by run.
     started: BTreeMap<String, Vec<String>>,
+    /// How often a record moved without a run.
+    quiet_moves: usize,
     /// When each `Requested` run was last asked for.
     asked_for: BTreeMap<(String, Option<String>), u64>,
 }
@@ -27,9 +29,15 @@ pub(super) struct Truth {
 struct Recorded {
     run_id: String,
     commit: String,
-    /// Which head of the remote it is: an A that comes back is another.
+    /// Which head of the remote it is: an A that comes back is another. A push that touches nothing
+    /// that is watched does not count.
     push: u32,
     is_expired: bool,
+}
+
+/// Whether the same is watched after both pushes.
+fn is_alike(one: u32, other: u32) -> bool {
+    one.abs_diff(other).is_multiple_of(2)
 }
 
 impl Truth {
@@ -80,7 +88,7 @@ impl Truth {
         self.demand(new.sequence == old.sequence + fresh, || {
             "the sequence does not count runs".to_owned()
         });
-        self.record_follows_runs(old, new);
+        self.record_follows_runs(old, new, asked);
     }
 
     fn moved(&mut self, old: &Run, new: &Run) {
@@ -142,19 +150,34 @@ impl Truth {
 
     fn recorded(&mut self, run: &Run, commit: &str, push: u32) {
         let last = self.changes.last();
-        let is_new = last.is_none_or(|it| it.commit != commit || it.is_expired);
+        let is_new = last.is_none_or(|it| !is_alike(it.push, push) || it.is_expired);
         let goes_on = last.is_none_or(|it| it.push <= push);
-        self.demand(is_new, || format!("run {} is of a commit that was just recorded", run.id));
+        self.demand(is_new, || format!("run {} is of a state that was just recorded", run.id));
         self.demand(goes_on, || format!("run {} is of a head older than the last", run.id));
         let (run_id, commit) = (run.id.clone(), commit.to_owned());
         self.changes.push(Recorded { run_id, commit, push, is_expired: false });
     }
 
-    /// A record moves with a run, and is cleared with one: never by itself.
-    fn record_follows_runs(&mut self, old: &TriggerStatus, new: &TriggerStatus) {
+    /// A record moves with a run, and is cleared with one: by itself only to where the watched files
+    /// are what they were.
+    fn record_follows_runs(
+        &mut self,
+        old: &TriggerStatus,
+        new: &TriggerStatus,
+        asked: Option<Asked>,
+    ) {
         let commit = |it: &TriggerStatus| it.checked_sources.get(SOURCE)?.commit_hash.clone();
         let (before, after) = (commit(old), commit(new));
         if before == after {
+            return;
+        }
+        let last = self.changes.last();
+        let is_as_run =
+            asked.zip(last).is_some_and(|(asked, last)| is_alike(asked.push, last.push));
+        let files = |it: &TriggerStatus| it.checked_sources.get(SOURCE)?.file_hash.clone();
+        let is_quiet = before.is_some() && after.is_some() && new.sequence == old.sequence;
+        if is_quiet && files(old).is_some() && files(old) == files(new) && is_as_run {
+            self.quiet_moves += 1;
             return;
         }
         let turned = |it: &&Run| {
@@ -173,13 +196,22 @@ impl Truth {
 
     /// At rest: every change that was recorded has one started Job, or waited too long and was
     /// recorded again or overtaken; and the newest is what the remote has.
-    pub(super) fn judge(&self, status: &TriggerStatus, head: &Commit) -> Result<(), String> {
+    pub(super) fn judge(
+        &self,
+        status: &TriggerStatus,
+        head: &Commit,
+        push: u32,
+    ) -> Result<(), String> {
         if let Some(run) = super::super::unfinished(status).next() {
             return Err(format!("{run:?} never ends"));
         }
         let last = self.changes.last().ok_or("no run was ever recorded")?;
-        if last.commit != head.as_str() || last.is_expired {
+        if !is_alike(last.push, push) || last.is_expired {
             return Err(format!("the head {head} was never run: the last run is {}", last.run_id));
+        }
+        let record = status.checked_sources.get(SOURCE).and_then(|it| it.commit_hash.as_deref());
+        if record != Some(head.as_str()) {
+            return Err(format!("the record is at {record:?}, the head is {head}"));
         }
         for change in &self.changes {
             let jobs = self.started.get(&change.run_id).map_or(0, Vec::len);
@@ -194,6 +226,11 @@ impl Truth {
     /// How many changes ran.
     pub(super) fn runs(&self) -> usize {
         self.started.len()
+    }
+
+    /// How often a record moved without a run.
+    pub(super) fn quiet_moves(&self) -> usize {
+        self.quiet_moves
     }
 
     #[expect(

@@ -6,9 +6,10 @@ use ger_api::TriggerStatus;
 use ger_api::schedule_trigger::{ActionKind, ActionRef, Reference, SourceKind};
 use jiff::{SignedDuration, Timestamp};
 
-use super::Law;
 use super::replica::{Intent, Replica};
 use super::truth::Truth;
+use super::{Law, Watched};
+use crate::change::Head;
 use crate::names::{ClusterName, Commit, TriggerKey, TriggerKind};
 use crate::plan::Plan;
 
@@ -16,12 +17,15 @@ pub(super) const SOURCE: &str = "app";
 pub(super) const FINGERPRINT: &str = "https://git.test/app main";
 const MOST_PUSHES: u32 = 8;
 const MOST_REQUESTS: u32 = 3;
+const PATTERN: &str = "src/**";
 
 /// What can happen. `r` is the replica that it happens to.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     /// The remote's head moves: A→B→A→B.
     Push,
+    /// It moves, and none of the watched files with it.
+    PushElsewhere,
     /// A new value of the `run-at` annotation.
     RunAt,
     Wait,
@@ -151,6 +155,7 @@ pub(super) struct World {
     pub(super) version: u64,
     pub(super) jobs: BTreeMap<String, Job>,
     pub(super) pushes: u32,
+    pub(super) pushes_elsewhere: u32,
     pub(super) requests: u32,
     pub(super) uids: u64,
     pub(super) replicas: [Replica; 2],
@@ -162,12 +167,13 @@ impl World {
     pub(super) fn new(law: Law) -> Self {
         Self {
             law,
-            plan: plan(),
+            plan: plan(law.watched),
             now: "2025-01-01T00:00:00Z".parse().unwrap(),
             status: TriggerStatus::default(),
             version: 1,
             jobs: BTreeMap::new(),
             pushes: 0,
+            pushes_elsewhere: 0,
             requests: 0,
             uids: 0,
             replicas: [Replica::default(), Replica::default()],
@@ -177,9 +183,18 @@ impl World {
     }
 
     /// What the remote's branch points at.
-    pub(super) fn head(&self) -> Commit {
-        let digit = if self.pushes.is_multiple_of(2) { "a" } else { "b" };
-        Commit::parse(&digit.repeat(40)).unwrap()
+    pub(super) fn head(&self) -> Head {
+        let content = if self.pushes.is_multiple_of(2) { "a" } else { "b" };
+        let digit = match (content, self.pushes_elsewhere.is_multiple_of(2)) {
+            ("a", false) => "c",
+            (_, false) => "d",
+            (content, true) => content,
+        };
+        let patterns = self.plan.patterns_digest();
+        Head {
+            files: patterns.map(|it| format!("t1-{it}-{}", content.repeat(64))),
+            ..Commit::parse(&digit.repeat(40)).unwrap().into()
+        }
     }
 
     /// What can happen now. What brings work forward stands there more often.
@@ -187,6 +202,9 @@ impl World {
         let mut steps = vec![Step::Wait];
         if self.pushes < MOST_PUSHES {
             steps.extend([Step::Push; 2]);
+        }
+        if self.law.watched == Watched::Files && self.pushes_elsewhere < MOST_PUSHES {
+            steps.extend([Step::PushElsewhere; 2]);
         }
         if self.requests < MOST_REQUESTS {
             steps.push(Step::RunAt);
@@ -242,6 +260,7 @@ impl World {
         self.truth.clock += 1;
         match step {
             Step::Push => self.pushes += 1,
+            Step::PushElsewhere => self.pushes_elsewhere += 1,
             Step::RunAt => self.requests += 1,
             Step::Wait => self.now += SignedDuration::from_secs(61),
             Step::CatchUp { r } => self.catch_up(r),
@@ -315,7 +334,7 @@ impl World {
     }
 }
 
-fn plan() -> Plan {
+fn plan(watched: Watched) -> Plan {
     Plan {
         key: TriggerKey {
             cluster: ClusterName::hub(),
@@ -328,6 +347,7 @@ fn plan() -> Plan {
         sources: vec![SOURCE.to_owned()],
         source_kind: SourceKind::GitRepo,
         reference: Reference::default(),
+        files: (watched == Watched::Files).then(|| vec![PATTERN.to_owned()]),
         on_change_only: true,
         action: ActionRef { kind: ActionKind::Action, name: "build".to_owned() },
         schedule: None,

@@ -167,3 +167,109 @@ fn what_is_left_of_a_slim_status_shows_that_there_is_nothing_to_do() {
     let unfinished: Vec<_> = unfinished(&running).collect();
     assert_eq!(slim.runs.iter().collect::<Vec<_>>(), unfinished, "what is not finished is kept");
 }
+
+/// A check of `app` that tells this of the trigger's sources.
+fn cautioned(
+    status: &TriggerStatus,
+    cautions: &[(&str, Caution)],
+    answer: Answer,
+    second: i64,
+) -> Verdict {
+    let plan = plan();
+    let print = plan.fingerprint("app", URI);
+    let cautions = cautions.iter().map(|(source, it)| ((*source).to_owned(), *it)).collect();
+    let basis = basis(&plan, status, "app", &print);
+    let check = Check { basis, firing: tick(), answer, cautions };
+    decide(&plan, &live(&plan, status), &print, &check, at(second))
+}
+
+const IGNORED: Caution = Caution::NamespaceIgnored { field: "authConfig.secretRef.namespace" };
+
+#[test]
+fn a_verification_that_is_off_is_said_while_it_is_off() {
+    let off = [("lib", Caution::TlsNotVerified), ("app", Caution::TlsNotVerified)];
+    let fine = succeed(&written(check(&plan(), &TriggerStatus::default(), head('a'), 0)), 1);
+
+    let verdict = cautioned(&fine, &off[..1], head('a'), 10);
+    assert_eq!(events(&verdict), [(Severity::Warning, "VerificationOff")]);
+    let warned = written(verdict);
+    let (status, reason, message) = said(&warned, "TlsVerified");
+    assert_eq!((status, reason), ("False", "VerificationOff"));
+    assert!(message.ends_with("for the sources lib"), "{message}");
+    assert_eq!(said(&warned, "Ready").0, "True");
+    assert_eq!(cautioned(&warned, &off[..1], head('a'), 20), Verdict::Nothing);
+
+    let verdict = cautioned(&warned, &off, head('a'), 30);
+    assert_eq!(events(&verdict), [], "who was warned is not warned again");
+    let both = written(verdict);
+    assert!(said(&both, "TlsVerified").2.ends_with("for the sources app, lib"));
+    let turned = [off[1], off[0]];
+    assert_eq!(cautioned(&both, &turned, head('a'), 40), Verdict::Nothing);
+
+    let mended = written(cautioned(&both, &[], head('a'), 50));
+    assert!(mended.conditions.iter().all(|it| it.type_ != "TlsVerified"));
+    assert_eq!(cautioned(&mended, &[], head('a'), 60), Verdict::Nothing);
+}
+
+#[test]
+fn a_namespace_that_is_ignored_is_said_even_of_a_source_that_fails() {
+    let cautions = [("app", IGNORED)];
+
+    let verdict = cautioned(&TriggerStatus::default(), &cautions, unavailable("Unreachable", 1), 0);
+    let told =
+        [(Severity::Warning, "GitRepoUsesTriggersNamespace"), (Severity::Warning, "Unreachable")];
+    assert_eq!(events(&verdict), told);
+    let status = written(verdict);
+    let (value, reason, message) = said(&status, "SecretNamespaceIgnored");
+    assert_eq!((value, reason), ("True", "GitRepoUsesTriggersNamespace"));
+    assert!(message.ends_with("app (authConfig.secretRef.namespace)"), "{message}");
+    let again = cautioned(&status, &cautions, unavailable("Unreachable", 2), 10);
+    assert_eq!(again, Verdict::Nothing);
+
+    let mended = written(cautioned(&status, &[], unavailable("Unreachable", 3), 20));
+    assert!(mended.conditions.iter().all(|it| it.type_ != "SecretNamespaceIgnored"));
+}
+
+#[test]
+fn a_slim_status_still_shows_what_was_cautioned() {
+    let cautions = [("app", Caution::TlsNotVerified), ("lib", IGNORED)];
+    let told = written(cautioned(&TriggerStatus::default(), &cautions, head('a'), 0));
+    let mut slim = told.clone();
+    super::super::slim(&mut slim);
+
+    assert_eq!(cautioned(&slim, &cautions, head('a'), 10), Verdict::Nothing);
+    assert!(matches!(cautioned(&slim, &[], head('a'), 10), Verdict::Write { .. }));
+}
+
+#[test]
+fn what_is_cautioned_is_said_even_where_a_run_finds_no_room() {
+    let cautions = [("app", Caution::TlsNotVerified)];
+    let mut full = TriggerStatus::default();
+    for round in 0..10 {
+        full = written(check(&every_time(), &full, head('a'), round * 10));
+    }
+    let plan = every_time();
+    let print = plan.fingerprint("app", URI);
+    let decided = |status: &TriggerStatus, second| {
+        let cautions = cautions.iter().map(|(source, it)| ((*source).to_owned(), *it)).collect();
+        let basis = basis(&plan, status, "app", &print);
+        let check = Check { basis, firing: tick(), answer: head('b'), cautions };
+        decide(&plan, &live(&plan, status), &print, &check, at(second))
+    };
+
+    let told = written(decided(&full, 100));
+
+    assert_eq!((said(&told, "TlsVerified").0, told.runs.len()), ("False", 10));
+    assert_eq!(decided(&told, 110), Verdict::Coalesced);
+}
+
+#[test]
+fn many_cautions_fit_into_a_condition() {
+    let names: Vec<String> = (0..64).map(|it| format!("source-{it}")).collect();
+    let cautions: Vec<_> = names.iter().map(|it| (it.as_str(), Caution::TlsNotVerified)).collect();
+
+    let status = written(cautioned(&TriggerStatus::default(), &cautions, head('a'), 0));
+
+    assert!(said(&status, "TlsVerified").2.len() <= 256);
+    assert_eq!(cautioned(&status, &cautions, head('a'), 10), Verdict::Nothing);
+}
