@@ -15,6 +15,53 @@ const ORDER: [&str; 14] = [
     "utility", "commands", "replica", "dev", "cli",
 ];
 
+/// What the tests attack, by the code that begins the name of a test which does it.
+const ATTACKED: [(&str, &str); 12] = [
+    ("b1", "a repository URI that is an option, runs a program or is a file"),
+    ("b2", "a reference that is an option, a path or has control characters"),
+    ("b3", "a tree that leads out of its directory or into .git"),
+    ("b4", "a server that sends without end, slowly, or a bomb"),
+    ("b5", "a redirect to another host, to another scheme or down to http"),
+    ("b6", "an SSH host key that is unknown or changed"),
+    ("b7", "credentials in errors, events, statuses, logs and labels"),
+    ("b8", "history that is rewritten, deleted or goes back"),
+    ("b9", "pushes during a check"),
+    ("c6", "a pattern that takes for ever or matches more than it says"),
+    ("e7", "a host that asks to be left alone by many triggers at once"),
+    ("e8", "credentials that are rotated under many checks"),
+];
+
+/// What they do not attack yet, and the part that brings the test with it.
+const NOT_YET_ATTACKED: [(&str, &str); 27] = [
+    ("a1", "webhooks"),
+    ("a2", "webhooks"),
+    ("a3", "webhooks"),
+    ("a4", "webhooks"),
+    ("a5", "webhooks"),
+    ("a6", "webhooks"),
+    ("a7", "webhooks"),
+    ("a8", "webhooks"),
+    ("a9", "webhooks"),
+    ("a10", "webhooks"),
+    ("c1", "hostile objects"),
+    ("c2", "hostile objects"),
+    ("c3", "hostile objects"),
+    ("c4", "hostile objects"),
+    ("c5", "hostile objects"),
+    ("d1", "hub and spokes"),
+    ("d2", "hub and spokes"),
+    ("d3", "hub and spokes"),
+    ("d4", "hub and spokes"),
+    ("d5", "hub and spokes"),
+    ("d6", "hub and spokes"),
+    ("e1", "simulation"),
+    ("e2", "simulation"),
+    ("e3", "simulation"),
+    ("e4", "simulation"),
+    ("e5", "simulation"),
+    ("e6", "simulation"),
+];
+
 #[test]
 fn every_file_opens_with_a_short_header() {
     let bad: Vec<String> = sources()
@@ -138,6 +185,79 @@ fn core_depends_on_nothing_that_does_io() {
     none(&bad, "core is pure because it can be nothing else");
 }
 
+/// A part that is there is attacked; what is attacked is not told to come later.
+/// `cargo deny` says the same at more length; this needs no more than cargo.
+#[test]
+fn the_tree_holds_what_deny_toml_allows() {
+    let rules = fs::read_to_string(top().join("deny.toml")).expect("deny.toml is there");
+    let (banned, skipped) = (listed(&rules, "deny = ["), listed(&rules, "skip = ["));
+    assert!(!banned.is_empty() && !skipped.is_empty(), "deny.toml is read line by line");
+    let mut versions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, version) in dependencies() {
+        versions.entry(name).or_default().insert(version);
+    }
+
+    let is_skip = |skip: &str, name: &str, version: &str| {
+        let rest = skip.strip_prefix(name).and_then(|it| it.strip_prefix('@'));
+        let rest = rest.and_then(|it| version.strip_prefix(it));
+        rest.is_some_and(|it| it.is_empty() || it.starts_with('.'))
+    };
+    let is_skipped =
+        |name: &str, version: &str| skipped.iter().any(|it| is_skip(it, name, version));
+    let mut bad: Vec<String> = banned
+        .iter()
+        .filter(|it| versions.contains_key(*it))
+        .map(|it| format!("{it} is there"))
+        .collect();
+    for (name, found) in &versions {
+        let unskipped = found.iter().filter(|it| !is_skipped(name, it)).count();
+        if unskipped > 1 {
+            bad.push(format!("{name} in the versions {found:?}"));
+        }
+    }
+    let is_idle = |skip: &&String| {
+        let mut all = versions.iter().filter(|(_, found)| found.len() > 1);
+        !all.any(|(name, found)| found.iter().any(|it| is_skip(skip, name, it)))
+    };
+    bad.extend(skipped.iter().filter(is_idle).map(|it| format!("{it} is skipped for nothing")));
+    none(&bad, "one version of each, unless deny.toml says why not");
+}
+
+#[test]
+fn every_attack_has_a_test_that_is_named_after_it() {
+    let sources = sources();
+    let is_named = |code: &str| {
+        let begin = format!("fn {code}_");
+        sources.values().any(|it| it.contains(&begin))
+    };
+    let missing = ATTACKED.iter().filter(|(code, _)| !is_named(code));
+    let missing: Vec<String> = missing.map(|(code, what)| format!("{code}_…: {what}")).collect();
+    let here = NOT_YET_ATTACKED.iter().filter(|(code, _)| is_named(code));
+    let here: Vec<String> = here.map(|(code, part)| format!("{code}_…: {part}")).collect();
+
+    none(&missing, "there is no test whose name begins with");
+    none(&here, "there is a test by now: move the row up");
+}
+
+#[test]
+fn every_fuzz_target_is_built_and_has_seeds() {
+    let fuzz = top().join("e2e/fuzz");
+    let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).expect("the manifest is text");
+    let targets = names_in(&fuzz.join("fuzz_targets"));
+    let corpora: BTreeSet<String> = names_in(&fuzz.join("corpus")).into_iter().collect();
+    let mut bad = Vec::new();
+    for target in targets.iter().filter_map(|it| it.strip_suffix(".rs")) {
+        if !manifest.contains(&format!("path = \"fuzz_targets/{target}.rs\"")) {
+            bad.push(format!("{target}: not in Cargo.toml"));
+        }
+        if !corpora.contains(target) || names_in(&fuzz.join("corpus").join(target)).is_empty() {
+            bad.push(format!("{target}: no seeds in corpus/{target}"));
+        }
+    }
+    assert!(targets.len() > 3, "the targets were not found");
+    none(&bad, "a fuzz target is a file, an entry in the manifest, and seeds to begin with");
+}
+
 /// How many lines the header has; a drawing in it does not count.
 fn header(text: &str) -> usize {
     let mut is_drawing = false;
@@ -175,6 +295,11 @@ fn collect(folder: &Path, found: &mut BTreeMap<PathBuf, String>) {
     }
 }
 
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("the folder can be read").flatten();
+    entries.map(|it| it.file_name().to_string_lossy().into_owned()).collect()
+}
+
 fn lines_with(matches: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for (path, text) in sources() {
@@ -187,13 +312,14 @@ fn lines_with(matches: impl Fn(&str) -> bool) -> Vec<String> {
     found
 }
 
-/// Files that cargo compiles on its own: lib, bins, and each file or `main.rs` under tests, benches, examples.
+/// Files that cargo compiles on its own: lib, bins, and each file or `main.rs` under tests, benches, examples,
+/// and each fuzz target.
 fn crate_roots(files: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
     let is_root = |path: &&PathBuf| {
         let parts: Vec<&str> = path.iter().filter_map(|it| it.to_str()).collect();
         match parts.as_slice() {
             [.., "src", "lib.rs" | "main.rs"]
-            | [.., "tests" | "benches" | "examples", _]
+            | [.., "tests" | "benches" | "examples" | "fuzz_targets", _]
             | [.., "tests" | "benches" | "examples", _, "main.rs"] => true,
             _ => path.ends_with("build.rs"),
         }
@@ -246,6 +372,28 @@ fn metadata() -> Value {
         .output()
         .expect("cargo runs: it runs this test");
     serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON")
+}
+
+/// What the lines of a list in deny.toml name, up to the list's end.
+fn listed(rules: &str, list: &str) -> Vec<String> {
+    let lines = rules.lines().skip_while(|it| !it.starts_with(list)).take_while(|it| *it != "]");
+    let named = lines.filter_map(|it| it.trim().strip_prefix("{ crate = \"")?.split('"').next());
+    named.map(str::to_owned).collect()
+}
+
+/// Name and version of everything that is built for Linux.
+fn dependencies() -> Vec<(String, String)> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--workspace", "--prefix", "none", "--offline", "--locked"])
+        .args(["--target", "x86_64-unknown-linux-gnu", "-e", "normal,build,dev"])
+        .current_dir(top())
+        .output()
+        .expect("cargo runs: it runs this test");
+    let tree = String::from_utf8_lossy(&output.stdout);
+    assert!(tree.contains("ger-core"), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    let crates = tree.lines().filter_map(|it| it.split_once(" v"));
+    let version = |it: &str| it.split([' ', '(']).next().unwrap_or_default().to_owned();
+    crates.map(|(name, rest)| (name.to_owned(), version(rest))).collect()
 }
 
 fn packages(metadata: &Value) -> impl Iterator<Item = &Value> {
