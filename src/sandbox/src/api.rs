@@ -16,7 +16,7 @@ use crate::{
     kinds, object,
     refusal::{Refusal, Result},
     registry::{Resource, Version},
-    schema::{self, Mode},
+    schema::{self, Mode, Node},
     store::{Key, State, Stored},
 };
 
@@ -92,6 +92,17 @@ enum Owners {
     OfUpdate,
     /// An apply has said who owns what.
     Applied,
+}
+
+impl Owners {
+    /// Fills defaults in. Nulls fall away when a body is decoded, and what was applied never is: there
+    /// only those go that have a default.
+    fn default(self, object: &mut Value, root: &Node) {
+        match self {
+            Self::OfUpdate => schema::default(object, root),
+            Self::Applied => schema::fill(object, root),
+        }
+    }
 }
 
 /// An object that somebody wants stored.

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 pub(crate) use self::{
     cel::Rulebook,
-    default::default,
+    default::{default, fill},
     lists::duplicates,
     prune::{Mode, prune},
     structural::check,

@@ -68,10 +68,24 @@ pub(super) async fn apply(client: &Client, object: &Value) -> anyhow::Result<Str
             Api::namespaced_with(client.clone(), &namespace, &resource)
         }
     };
+    let mut object = object.clone();
+    drop_nulls(&mut object);
     api.patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(object))
         .await
         .with_context(|| format!("{kind} {name} is refused"))?;
     Ok(format!("{kind}/{name}"))
+}
+
+/// A server-side apply takes no nulls; where `kubectl apply` sends them, the server drops them.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, it| !it.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// Applies a person's own manifests: files to the hub, those in a cluster's folder to that cluster.
@@ -119,4 +133,30 @@ fn yaml_files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::api::ListParams;
+    use kube_sandbox::Sandbox;
+
+    use super::*;
+
+    /// Manifests of the original have them.
+    #[tokio::test]
+    async fn a_manifest_may_have_nulls() {
+        let client = Client::new(Sandbox::new("hub").router(), "default");
+        install_crds(&client).await.unwrap();
+        let manifest = json!({
+            "apiVersion": "git-events-runner.rs/v1alpha1", "kind": "Action",
+            "metadata": { "name": "print", "namespace": "demo" },
+            "spec": { "actionJob": null, "sourceOverride": null },
+        });
+
+        let applied = apply(&client, &manifest).await.unwrap();
+
+        assert_eq!(applied, "Action/print");
+        let actions: Api<ger_api::Action> = Api::namespaced(client, "demo");
+        assert_eq!(actions.list(&ListParams::default()).await.unwrap().items.len(), 1);
+    }
 }

@@ -34,7 +34,7 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
     let version = call.target.version()?;
     let defaults = call.resource().is_custom().then(|| version.schema.root());
     if let Some(root) = defaults {
-        schema::default(&mut object, root);
+        owners.default(&mut object, root);
     }
     // Nobody is born with a status, and nothing is judged by one, were it a default.
     if version.status {

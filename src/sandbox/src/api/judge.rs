@@ -54,7 +54,7 @@ impl Call {
         if faults.iter().any(|it| BLOCKING.contains(&it.reason)) {
             let detail = "some validation rules were not checked because the object was invalid; \
                 correct the existing errors to complete validation";
-            faults.push(Cause::invalid("<nil>", &"null".into(), detail));
+            faults.push(Cause::invalid("<nil>", &Value::Null, detail));
         } else {
             faults.extend(rules.judge(object, old));
         }

@@ -7,6 +7,7 @@ use crate::{
     object,
     patch::{Format, apply, merge, strategic},
     refusal::{Cause, Refusal, Result, Subject},
+    schema::{self, Mode},
     store::State,
 };
 
@@ -57,6 +58,26 @@ fn json_patch(call: &Call, object: &mut Value, body: &Value) -> Result<()> {
     })
 }
 
+/// However strict the client is: of a field that no schema knows nobody can be the owner.
+fn check_fields(call: &Call, body: &Value) -> Result<()> {
+    let root = call.target.version()?.schema.root();
+    let unknown = schema::prune(&mut body.clone(), root, Mode::Prune);
+    let unknown = unknown.map_err(Refusal::bad_request)?;
+    let lines: Vec<String> =
+        unknown.iter().map(|it| format!(".{it}: field not declared in schema")).collect();
+    let lines = match lines.as_slice() {
+        [] => return Ok(()),
+        [one] => one.clone(),
+        many => format!("errors:\n  {}", many.join("\n  ")),
+    };
+    let (namespace, name) = (object::meta(body, "namespace"), object::name(body));
+    let (version, kind) = (call.target.api_version(), &call.resource().kind);
+    let message = format!(
+        "failed to create typed patch object ({namespace}/{name}; {version}, Kind={kind}): {lines}"
+    );
+    Err(Refusal::new(500, "", message))
+}
+
 fn applied(state: &mut State, call: &Call, body: &Value) -> Result<Written> {
     if call.options.manager.is_empty() {
         let subject = Subject { group: "meta.k8s.io", kind: "PatchOptions", name: "" };
@@ -70,6 +91,7 @@ fn applied(state: &mut State, call: &Call, body: &Value) -> Result<Written> {
     let metadata = object::metadata(&mut body);
     metadata.remove("managedFields");
     metadata.entry("name").or_insert_with(|| call.target.name.as_str().into());
+    check_fields(call, &body)?;
     let draft = call.decode(body)?;
     let (wanted, warnings) = (draft.object, draft.warnings);
     if object::name(&wanted) != call.target.name {

@@ -9,7 +9,6 @@ use crate::{
     kinds, object,
     patch::ownership,
     refusal::{Cause, Refusal, Result},
-    schema,
     store::{State, Stored},
 };
 
@@ -20,6 +19,7 @@ pub(crate) fn update(state: &mut State, call: &Call, body: Value) -> Result<Writ
     let Ok(existing) = call.target.existing(state) else {
         return absent(state, call, draft);
     };
+    check_preconditions(call, &existing.value, &draft.object)?;
     // A PUT is judged against what it was read from; without a version most kinds refuse.
     let subject = call.resource().kind_subject(&call.target.name);
     if object::meta(&draft.object, "resourceVersion").is_empty()
@@ -76,15 +76,15 @@ pub(super) fn replace(
 ) -> Result<Written> {
     let Draft { mut object, warnings, owners } = draft;
     let old = &*call.as_read(&existing.value)?;
-    check_preconditions(call, old, &object)?;
     let stated = object::meta(&object, "resourceVersion").to_owned();
     if !stated.is_empty() && stated != object::meta(old, "resourceVersion") {
         return Err(Refusal::modified(&call.resource().subject(&call.target.name)));
     }
+    check_uid(call, old, &object)?;
 
     keep_system_fields(old, &mut object);
     if call.resource().is_custom() {
-        schema::default(&mut object, call.target.version()?.schema.root());
+        owners.default(&mut object, call.target.version()?.schema.root());
     }
     narrow(call, old, &mut object)?;
     kinds::fill_in(call.resource(), &mut object);
@@ -112,7 +112,18 @@ fn is_released(call: &Call, object: &Value) -> bool {
     object::finalizers(object).is_empty() && !held
 }
 
-/// A uid in the body says which object is meant.
+/// A patch that names another uid would change it, and is no precondition: to be one, it names the
+/// version too.
+fn check_uid(call: &Call, old: &Value, object: &Value) -> Result<()> {
+    let stated = object::uid(object);
+    if stated.is_empty() || stated == object::uid(old) {
+        return Ok(());
+    }
+    let fault = Cause::invalid("metadata.uid", &stated.into(), "field is immutable");
+    Err(Refusal::invalid(&call.resource().kind_subject(&call.target.name), &[fault]))
+}
+
+/// A uid in the body of a PUT says which object is meant.
 fn check_preconditions(call: &Call, old: &Value, object: &Value) -> Result<()> {
     let (stated, found) = (object::uid(object), object::uid(old));
     if stated.is_empty() || stated == found {

@@ -1,5 +1,7 @@
 //! Jobs: their defaults, the labels of their Pods, and what cannot change any more.
 
+mod status;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -56,6 +58,7 @@ pub(super) fn prepare_create(object: &mut Value) {
 
 pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut faults = validate_spec(&object["spec"], "spec");
+    faults.extend(status::validate(&object["status"], old.map(|it| &it["status"])));
     if let Some(old) = old {
         faults.extend(validate_change(object, old));
     }

@@ -63,9 +63,6 @@ impl Owner {
         }
         if self.operation == UPDATE {
             title = format!("{title} using {}", self.api_version);
-            if !self.time.is_empty() {
-                title = format!("{title} at {}", self.time);
-            }
         }
         title
     }

@@ -87,6 +87,7 @@ fn lists(slot: &mut Value, patch: &[Value], node: Option<&Node>) -> Result<()> {
         *slot = json!([]);
     }
     let Some(items) = slot.as_array_mut() else { return Ok(()) };
+    let before = items.clone();
     match how {
         Merge::Usual | Merge::Whole => {}
         Merge::Set => {
@@ -104,7 +105,23 @@ fn lists(slot: &mut Value, patch: &[Value], node: Option<&Node>) -> Result<()> {
             }
         }
     }
+    settle_order(items, patch, &before, how);
     Ok(())
+}
+
+/// Puts what is new before what was there, in the order of the patch.
+fn settle_order(items: &mut [Value], patch: &[Value], before: &[Value], how: &Merge) {
+    let place = |item: &Value, list: &[Value]| {
+        let same = |it: &Value| match how {
+            Merge::Keyed(keys) => keys.first().is_some_and(|key| it[key] == item[key]),
+            _ => it == item,
+        };
+        list.iter().position(same)
+    };
+    items.sort_by_key(|it| match place(it, before) {
+        None => (0, place(it, patch)),
+        known => (1, known),
+    });
 }
 
 fn is_only_directive(item: &Value) -> bool {

@@ -187,17 +187,15 @@ fn strip(schema: &mut Value) {
 }
 
 fn fault(error: &ValidationError, value: &Value, path: &str) -> Cause {
-    let shown = match value {
-        Value::Object(_) => Value::from("object"),
-        Value::Array(_) => Value::from("array"),
-        other => other.clone(),
-    };
     let text = &error.message;
     let (reason, message) = match error.reason.as_deref() {
         Some("FieldValueForbidden") => ("FieldValueForbidden", format!("Forbidden: {text}")),
         Some("FieldValueRequired") => ("FieldValueRequired", format!("Required value: {text}")),
-        Some("FieldValueDuplicate") => ("FieldValueDuplicate", format!("Duplicate value: {shown}")),
-        _ => ("FieldValueInvalid", format!("Invalid value: {shown}: {text}")),
+        Some("FieldValueDuplicate") => ("FieldValueDuplicate", format!("Duplicate value: {value}")),
+        _ if value.is_object() || value.is_array() => {
+            ("FieldValueInvalid", format!("Invalid value: {text}"))
+        }
+        _ => ("FieldValueInvalid", format!("Invalid value: {value}: {text}")),
     };
     let part = match error.field_path.as_str() {
         part if part.is_empty() || part.starts_with(['.', '[']) => part.to_owned(),

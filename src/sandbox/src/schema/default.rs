@@ -37,7 +37,7 @@ fn drop_nulls(value: &mut Value, node: &Node) {
 }
 
 /// Fills defaults in, top down: a default may itself hold objects that have defaults.
-fn fill(value: &mut Value, node: &Node) {
+pub(crate) fn fill(value: &mut Value, node: &Node) {
     match value {
         Value::Object(map) => {
             for (key, child) in &node.properties {

@@ -75,7 +75,7 @@ async fn an_update_takes_ownership_and_an_apply_meets_it() {
 
     assert_eq!(managers(&updated), ["editor"]);
     assert_eq!(code, 409);
-    assert!(message.contains("conflict with \"editor\" using v1 at "), "{message}");
+    assert!(message.contains("conflict with \"editor\" using v1: .data.x"), "{message}");
 }
 
 #[tokio::test]

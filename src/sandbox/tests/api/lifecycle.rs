@@ -165,9 +165,12 @@ async fn a_finished_job_ends_with_its_time() {
     object.spec.as_mut().unwrap().ttl_seconds_after_finished = Some(3600);
     let created = jobs.create(&PostParams::default(), &object).await.unwrap();
     let finished = created.metadata.creation_timestamp.clone().unwrap();
-    let patch = json!({"status": {"conditions": [
-        {"type": "Complete", "status": "True", "lastTransitionTime": finished},
-    ]}});
+    let patch = json!({"status": {
+        "startTime": finished, "completionTime": finished, "conditions": [
+            {"type": "SuccessCriteriaMet", "status": "True"},
+            {"type": "Complete", "status": "True", "lastTransitionTime": finished},
+        ],
+    }});
     jobs.patch_status("a", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
 
     tokio::time::advance(Duration::from_secs(3500)).await;

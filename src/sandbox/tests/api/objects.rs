@@ -7,10 +7,10 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Client, ResourceExt,
-    api::{ListParams, ObjectMeta, PostParams},
+    api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
 use kube_sandbox::Sandbox;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{cluster, config_map, from, job, refusal};
 
@@ -327,4 +327,41 @@ async fn an_event_is_the_same_in_both_of_its_groups() {
     let by_name = ListParams::default().fields("involvedObject.name=p,type=Normal");
     assert_eq!(core.list(&by_name).await.unwrap().items.len(), 1);
     assert_eq!(new.get("a").await.unwrap().note.as_deref(), Some("hello"));
+}
+
+/// What a Job controller may write, so that a stand-in for one is held to the same.
+#[tokio::test]
+async fn a_status_that_no_job_can_have_is_refused() {
+    let (_sandbox, client) = cluster();
+    let jobs: Api<Job> = Api::default_namespaced(client);
+    jobs.create(&PostParams::default(), &job("a")).await.unwrap();
+    let write = async |status: Value| {
+        let patch = Patch::Merge(json!({"status": status}));
+        jobs.patch_status("a", &PatchParams::default(), &patch).await
+    };
+    let start = "2026-11-21T12:00:00Z";
+    let is = |kind: &str| json!({"type": kind, "status": "True"});
+
+    for (status, wanted) in [
+        (
+            json!({"startTime": start, "conditions": [is("Failed")]}),
+            "without the FailureTarget=true",
+        ),
+        (json!({"conditions": [is("Failed"), is("FailureTarget")]}), "startTime is required"),
+        (
+            json!({"startTime": start, "conditions": [is("Complete"), is("SuccessCriteriaMet")]}),
+            "completionTime is required for Complete jobs",
+        ),
+        (json!({"completionTime": start}), "when there is no Complete=True condition"),
+        (json!({"active": 1, "ready": 2}), "cannot set more ready pods than active"),
+    ] {
+        let (code, _, message) = refusal(write(status).await);
+        assert_eq!(code, 422);
+        assert!(message.contains(wanted), "{message}");
+    }
+    let failed = json!([is("Failed"), is("FailureTarget")]);
+    write(json!({"startTime": start, "conditions": failed})).await.unwrap();
+    let (code, _, message) = refusal(write(json!({"conditions": []})).await);
+    assert_eq!(code, 422);
+    assert!(message.contains("cannot disable the terminal Failed=True condition"), "{message}");
 }

@@ -26,7 +26,7 @@ async fn a_merge_patch_sets_and_takes_away() {
 }
 
 #[tokio::test]
-async fn a_version_or_uid_in_a_merge_patch_is_a_precondition() {
+async fn a_version_in_a_merge_patch_is_a_precondition_and_another_uid_a_change() {
     let (_sandbox, client) = cluster();
     let api: Api<ConfigMap> = Api::default_namespaced(client);
     let created = api.create(&PostParams::default(), &config_map("a", "1")).await.unwrap();
@@ -34,11 +34,19 @@ async fn a_version_or_uid_in_a_merge_patch_is_a_precondition() {
 
     let stale = refusal(api.patch("a", &params(), &with(json!({"resourceVersion": "1"}))).await);
     let other = refusal(api.patch("a", &params(), &with(json!({"uid": "x"}))).await);
+    let both = json!({"resourceVersion": "1", "uid": "x"});
+    let both = refusal(api.patch("a", &params(), &with(both)).await);
     let right = json!({"resourceVersion": created.resource_version(), "uid": created.uid()});
     let patched = api.patch("a", &params(), &with(right)).await.unwrap();
 
     assert_eq!((stale.0, stale.1.as_str()), (409, "Conflict"));
-    assert_eq!((other.0, other.1.as_str()), (409, "Conflict"));
+    assert_eq!((both.0, both.1.as_str()), (409, "Conflict"));
+    assert_eq!((other.0, other.1.as_str()), (422, "Invalid"));
+    assert!(
+        other.2.contains("metadata.uid: Invalid value: \"x\": field is immutable"),
+        "{}",
+        other.2
+    );
     assert_eq!(patched.data.unwrap()["k"], "2");
 }
 
@@ -82,7 +90,7 @@ async fn a_strategic_patch_merges_lists_by_their_keys() {
     });
     let patched = api.patch("a", &params(), &Patch::Strategic(meta)).await.unwrap();
 
-    assert_eq!(patched.finalizers(), ["example.com/a", "example.com/b"]);
+    assert_eq!(patched.finalizers(), ["example.com/b", "example.com/a"]);
     let spec = patched.spec.unwrap();
     assert_eq!((spec.suspend, spec.backoff_limit), (Some(false), Some(2)));
     assert_eq!(spec.template.spec.unwrap().containers[0].env.as_ref().unwrap().len(), 2);
