@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -15,6 +16,9 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::{Flags, Settings};
 use crate::{clusters, replica};
+
+/// Everything that must be said was said before.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Turns Git changes into Kubernetes Jobs, in many clusters from one hub.
 #[derive(Debug, Parser)]
@@ -74,7 +78,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(arguments) => {
             let settings = Settings::load(arguments.config.as_deref(), &arguments.flags)?;
             logs::start(settings.json_logs);
-            runtime()?.block_on(Box::pin(run(settings)))?;
+            drive(Box::pin(run(settings)))??;
             Ok(ExitCode::SUCCESS)
         }
         Command::Crds { output: None } => {
@@ -95,7 +99,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             if arguments.logs {
                 logs::start(crate::config::LogFormat::Text);
             }
-            runtime()?.block_on(Box::pin(crate::dev::run(arguments)))
+            drive(Box::pin(crate::dev::run(arguments)))?
         }
         #[cfg(feature = "dev")]
         Command::Cloner { arguments } => Ok(ExitCode::from(crate::dev::clone(arguments))),
@@ -167,8 +171,14 @@ async fn terminated() -> anyhow::Result<&'static str> {
     })
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")
+/// Does the work, and waits for no thread that is blocked when it is done: a tree that is being fetched
+/// takes minutes, and what it leaves behind is removed by the next process.
+fn drive<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("cannot start threads")?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(LAST_WAIT);
+    Ok(done)
 }
 
 /// The error and what caused it, in one line each.
@@ -178,5 +188,28 @@ fn complain(error: &anyhow::Error) {
     drop(writeln!(err, "error: {error}"));
     for cause in error.chain().skip(1) {
         drop(writeln!(err, "  because: {cause}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blocked_thread_does_not_hold_up_the_end() {
+        let (_held, blocked) = std::sync::mpsc::channel::<()>();
+        let begun = tokio::time::Instant::now();
+
+        let done = drive(async {
+            let (begins, begun) = tokio::sync::oneshot::channel();
+            drop(tokio::task::spawn_blocking(move || {
+                let _ = begins.send(());
+                blocked.recv_timeout(Duration::from_secs(20))
+            }));
+            begun.await
+        });
+
+        assert!(matches!(done, Ok(Ok(()))));
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     }
 }

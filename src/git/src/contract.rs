@@ -47,8 +47,9 @@ pub const CA_FILE: &str = "ca.crt";
 
 /// Enough for a large repository's newest commit, and a source may not hold a Job for longer.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(2);
-/// No credential is longer; a mounted file that is, is a mistake.
-const LONGEST_CREDENTIAL: u64 = 64 << 10;
+/// No Secret holds more: what a check was good for, a clone is too. A bundle of all public CAs is a
+/// quarter of it. A mounted file that is longer is a mistake.
+const LONGEST_CREDENTIAL: u64 = 1 << 20;
 
 /// Which credentials a clone needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

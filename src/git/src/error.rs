@@ -10,7 +10,7 @@ use crate::{
 /// A remote that did not give what was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nobody here speaks that yet.
+    /// The address is not one of http(s), where only that is spoken.
     #[error("{scheme}:// is not supported")]
     Transport {
         /// As in the URI.
@@ -86,7 +86,7 @@ pub enum Error {
         /// In its words, cut, and without control characters.
         message: String,
     },
-    /// The older protocols gave no answer either.
+    /// Neither v2 nor the older protocols gave an answer.
     #[error("{host} does not speak git in any version")]
     Older {
         /// Who was asked.
@@ -288,7 +288,9 @@ impl Error {
     pub fn is_auth(&self) -> bool {
         matches!(
             self,
-            Self::Status { status: 401 | 403, .. }
+            // One that says when to come back is busy, as some hosts are with this status.
+            Self::Status { status: 401, .. }
+                | Self::Status { status: 403, retry_after: None, .. }
                 | Self::SshRefused { .. }
                 | Self::Key { .. }
                 | Self::Passphrase { .. }
@@ -298,7 +300,7 @@ impl Error {
     /// How long the server wants to be left alone.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Status { status: 429 | 503, retry_after, .. } => *retry_after,
+            Self::Status { status: 403 | 429 | 503, retry_after, .. } => *retry_after,
             _ => None,
         }
     }
@@ -315,6 +317,7 @@ impl Error {
             | Self::Moved { .. }
             | Self::Ssh { .. }
             | Self::Worker => true,
+            Self::Status { status: 403, retry_after, .. } => retry_after.is_some(),
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
             Self::Transport { .. }
             | Self::Credentials { .. }

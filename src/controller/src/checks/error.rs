@@ -120,6 +120,9 @@ impl Error {
                 "watchOn.files needs the trees of the repository: watch fewer files in a smaller \
                  repository, or remove watchOn.files"
             }
+            Git::Destination { .. } => {
+                "give the controller a temporary directory that it may write to, with room in it"
+            }
             Git::Unsafe { .. } => "remove it from the repository, or remove watchOn.files",
             it if it.is_auth() => {
                 "check the source's credentials, and that they may read this repository"
@@ -200,6 +203,7 @@ fn reason_of(error: &ger_git::Error) -> &'static str {
         Git::HostKeyChanged { .. } => "HostKeyChanged",
         Git::HostKeyRevoked { .. } => "HostKeyRevoked",
         Git::Large { .. } => "RepositoryTooLarge",
+        Git::Destination { .. } => "NoTemporarySpace",
         Git::Unsafe { .. } => "RepositoryRefused",
         Git::Moved { .. } => "ReferenceMoved",
         Git::Redirect { .. } => "RedirectRefused",

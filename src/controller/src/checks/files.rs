@@ -20,6 +20,9 @@ const KEEP: Duration = Duration::from_mins(10);
 /// Commits come without number; one that is forgotten is fetched again.
 const MOST: usize = 1024;
 
+/// So many failures in a row, at two minutes each, are two hours. The ledger counts them.
+const FAILED_LONG: i64 = 64;
+
 /// Whoever holds another secret looks for himself.
 type Question = (RepoUri, Auth, Tls, Commit, Vec<String>, Hashing);
 type Answer = Result<String, Error>;
@@ -28,7 +31,7 @@ type Answer = Result<String, Error>;
 #[derive(Debug)]
 pub(super) struct Hashes {
     looking: Coalescer<Question, Answer>,
-    kept: Mutex<HashMap<Question, (Instant, String)>>,
+    kept: Mutex<HashMap<Question, (Instant, Answer)>>,
 }
 
 /// A look at the files of a repository.
@@ -48,23 +51,23 @@ impl Hashes {
         Self { looking: Coalescer::new(), kept: Mutex::default() }
     }
 
-    fn find(&self, question: &Question) -> Option<String> {
+    fn find(&self, question: &Question) -> Option<Answer> {
         let kept = self.lock();
-        let (since, hash) = kept.get(question)?;
-        (since.elapsed() < KEEP).then(|| hash.clone())
+        let (since, answer) = kept.get(question)?;
+        (since.elapsed() < KEEP).then(|| answer.clone())
     }
 
-    fn keep(&self, question: Question, hash: &str) {
+    fn keep(&self, question: Question, answer: &Answer) {
         let mut kept = self.lock();
         if kept.len() >= MOST {
             kept.retain(|_, (since, _)| since.elapsed() < KEEP);
         }
         if kept.len() < MOST {
-            kept.insert(question, (Instant::now(), hash.to_owned()));
+            kept.insert(question, (Instant::now(), answer.clone()));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Question, (Instant, String)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Question, (Instant, Answer)>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -87,7 +90,11 @@ impl Inner {
                     Ok(hash) => Some(hash),
                     // It needs all contents, which may be too much for ever: what cannot be compared
                     // is a change.
-                    Err(Error::Files { source }) if !source.is_transient() => None,
+                    Err(Error::Files { source })
+                        if !source.is_transient() || has_failed_long(look.record) =>
+                    {
+                        None
+                    }
                     Err(error) => return Err(error),
                 };
             }
@@ -102,15 +109,15 @@ impl Inner {
         let lines = look.patterns.to_vec();
         let question = (uri, auth, tls, commit.clone(), lines, hashing);
         let host = look.remote.uri.host();
-        if let Some(hash) = self.hashes.find(&question) {
+        if let Some(answer) = self.hashes.find(&question) {
             self.count_shared(host, Share::Joined);
-            return Ok(hash);
+            return answer;
         }
         let _share = self.limits.enter_trees(look.cluster, host).await;
         // Somebody may have looked meanwhile.
-        if let Some(hash) = self.hashes.find(&question) {
+        if let Some(answer) = self.hashes.find(&question) {
             self.count_shared(host, Share::Joined);
-            return Ok(hash);
+            return answer;
         }
         let patterns =
             Patterns::parse(look.patterns).map_err(|source| Error::Patterns { source })?;
@@ -126,6 +133,7 @@ impl Inner {
 
     async fn fetch(&self, remote: Remote, files: Files, question: Question) -> Answer {
         let caller = (remote.uri.host().to_owned(), remote.auth.clone());
+        let _tree = self.limits.enter_tree().await;
         let _slot = self.limits.enter(&caller).await;
         self.stays_away(&caller)?;
         let way = files.want.reference.clone();
@@ -133,8 +141,9 @@ impl Inner {
         self.note(&caller, "path-hash", answer.as_ref().err());
         match answer {
             Ok(found) if found.commit == question.3 => {
-                self.hashes.keep(question, &found.hash);
-                Ok(found.hash)
+                let answer = Ok(found.hash);
+                self.hashes.keep(question, &answer);
+                answer
             }
             // By the way of the reference another commit may be found: that one is not the answer.
             Ok(_) => {
@@ -142,7 +151,25 @@ impl Inner {
                 let moved = way.map(|reference| Git::Moved { host, reference, commit });
                 Err(Error::Files { source: Arc::new(moved.unwrap_or(Git::Nothing)) })
             }
-            Err(source) => Err(Error::Files { source: Arc::new(source) }),
+            Err(source) => {
+                let is_of_commit = is_of_commit(&source);
+                let answer = Err(Error::Files { source: Arc::new(source) });
+                if is_of_commit {
+                    self.hashes.keep(question, &answer);
+                }
+                answer
+            }
         }
     }
+}
+
+/// Whether the commit itself is why, which never changes: each further try would cost as much as may
+/// be fetched, and find the same.
+fn is_of_commit(error: &Git) -> bool {
+    matches!(error, Git::Large { .. } | Git::Unsafe { .. })
+}
+
+/// Whether the source has failed for hours: what needed too long each time will need too long again.
+fn has_failed_long(record: Option<&CheckedSource>) -> bool {
+    record.is_some_and(|it| it.failures >= FAILED_LONG)
 }

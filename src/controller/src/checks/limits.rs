@@ -1,7 +1,8 @@
 //! How much may go out at once, and whom do we leave alone for a while?
 //!
 //! ```text
-//! (cluster, host): 6 ──▶ cluster: its share ──▶ (host, credential): 8 ──▶ all
+//! check: (cluster, host): 6 ──▶ cluster: its share ──▶ (host, credential): 8 ──▶ all
+//! tree:  cluster: 2 ──▶ (cluster, host): 6 ──▶ trees: 4 ──▶ (host, credential): 8 ──▶ all
 //! ```
 
 mod gates;
@@ -24,7 +25,10 @@ const SHARES: usize = 4;
 const OF_CALLER: usize = 8;
 /// Two of a credential's slots are left to other clusters.
 const OF_CLUSTER_AT_HOST: usize = 6;
-/// Four trees are fetched at once: see `ger_git::Client::path_hash`. No cluster has more than half.
+/// Trees that are fetched at once, as many as `ger_git::Client::path_hash` lets in. A tree takes
+/// minutes: who waits for one holds nothing that a check needs.
+const TREES: usize = 4;
+/// No cluster has more than half.
 const TREES_OF_CLUSTER: usize = 2;
 
 /// Whom a server knows us as: its limits count by credential.
@@ -36,7 +40,8 @@ pub(crate) struct Limits {
     at_host: Gates<(ClusterName, String)>,
     clusters: Gates<ClusterName>,
     callers: Gates<Caller>,
-    trees: Gates<ClusterName>,
+    trees_of_cluster: Gates<ClusterName>,
+    trees: Arc<Semaphore>,
     slots: Arc<Semaphore>,
     pub(crate) pauses: Pauses,
 }
@@ -56,7 +61,8 @@ impl Limits {
             at_host: Gates::of(OF_CLUSTER_AT_HOST),
             clusters: Gates::of(share),
             callers: Gates::of(OF_CALLER),
-            trees: Gates::of(TREES_OF_CLUSTER),
+            trees_of_cluster: Gates::of(TREES_OF_CLUSTER),
+            trees: Arc::new(Semaphore::new(TREES)),
             slots: Arc::new(Semaphore::new(share * SHARES)),
             pauses: Pauses::default(),
         }
@@ -68,10 +74,18 @@ impl Limits {
         Permit { _held: [at_host, self.clusters.enter(cluster.clone()).await] }
     }
 
-    /// Waits until one more tree may be fetched for the cluster.
+    /// Waits until one more tree may be fetched for the cluster; who waits holds none of its places
+    /// at the host, which its checks need.
     pub(crate) async fn enter_trees(&self, cluster: &ClusterName, host: &str) -> Permit {
+        let of_cluster = self.trees_of_cluster.enter(cluster.clone()).await;
         let at_host = self.at_host.enter((cluster.clone(), host.to_owned())).await;
-        Permit { _held: [at_host, self.trees.enter(cluster.clone()).await] }
+        Permit { _held: [of_cluster, at_host] }
+    }
+
+    /// Waits until one more tree may be fetched at all: before [`Self::enter`], whose slots are for
+    /// what goes out at once.
+    pub(crate) async fn enter_tree(&self) -> Permit {
+        Permit { _held: [Arc::clone(&self.trees).acquire_owned().await.ok(), None] }
     }
 
     /// Waits for a slot at the host, and then for one among all.

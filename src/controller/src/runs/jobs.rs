@@ -259,6 +259,11 @@ fn refusal(answer: &Status) -> Option<Made> {
         403 if answer.message.contains("being terminated") => {
             Some(Made::blocked("NamespaceTerminating", answer.message.clone()))
         }
+        // The authorizer's word. An API server that has just begun knows no roles for a moment, and a
+        // role can be mended: no change is lost for it.
+        403 if answer.message.contains("cannot create resource") => {
+            Some(Made::blocked("Forbidden", answer.message.clone()))
+        }
         404 => Some(Made::blocked("NamespaceMissing", answer.message.clone())),
         400 | 403 | 422 => Some(Made::Refused { message: answer.message.clone() }),
         _ => None,
@@ -349,5 +354,29 @@ pub(crate) fn action_uid(cluster: &Cluster, plan: &Plan) -> Option<String> {
             stores.actions.find(Some(&plan.key.namespace), name)?.metadata.uid.clone()
         }
         ActionKind::ClusterAction => stores.cluster_actions.find(None, name)?.metadata.uid.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(code: u16, message: &str) -> Option<Made> {
+        refusal(&Status::failure(message, "").with_code(code))
+    }
+
+    /// Found on a real API server that was restarted while a run was due.
+    #[test]
+    fn what_the_authorizer_refuses_waits_and_what_admission_refuses_ends() {
+        let role = "jobs.batch is forbidden: User \"system:serviceaccount:a:b\" cannot create \
+            resource \"jobs\" in API group \"batch\" in the namespace \"apps\"";
+        let hook = "admission webhook \"policy.test\" denied the request: no";
+
+        let by_role = answer(403, role);
+        let by_hook = answer(403, hook);
+
+        assert!(matches!(by_role, Some(Made::Blocked { reason: "Forbidden", .. })), "{by_role:?}");
+        assert!(matches!(by_hook, Some(Made::Refused { .. })), "{by_hook:?}");
+        assert!(answer(500, "etcdserver: leader changed").is_none());
     }
 }

@@ -115,6 +115,24 @@ fn a_key_comes_with_what_is_there_beside_it() {
 }
 
 #[test]
+fn what_fits_into_a_secret_is_not_too_long() {
+    let directory = tempfile::tempdir().unwrap();
+    let credentials = Some(directory.path().to_owned());
+    let spec = CloneSpec { auth: AuthKind::None, tls: CloneTls::VerifyWith, credentials, ..spec() };
+    let pem = rcgen::generate_simple_self_signed(["h".to_owned()]).unwrap().cert.pem();
+    let write = |value: &str| fs::write(directory.path().join(CA_FILE), value).unwrap();
+
+    // As many as a distribution's own bundle has.
+    write(&pem.repeat(150_000 / pem.len()));
+    let bundle = spec.remote();
+    write(&pem.repeat((2 << 20) / pem.len()));
+    let refused = spec.remote().unwrap_err();
+
+    assert!(bundle.is_ok(), "{bundle:?}");
+    assert!(matches!(refused, ContractError::Credential { file: CA_FILE, .. }), "{refused}");
+}
+
+#[test]
 fn certificates_are_needed_where_they_are_named() {
     let directory = tempfile::tempdir().unwrap();
     let credentials = Some(directory.path().to_owned());

@@ -70,6 +70,20 @@ async fn trees_are_fetched_for_many_clusters_at_once() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_tree_holds_up_no_check_at_the_host() {
+    let (limits, edge) = (Limits::new(16), edge());
+    let held = [limits.enter_trees(&edge, HOST).await, limits.enter_trees(&edge, HOST).await];
+    let mut waiting: Vec<_> = (0..20).map(|_| Box::pin(limits.enter_trees(&edge, HOST))).collect();
+
+    for one in &mut waiting {
+        assert!(futures::poll!(one.as_mut()).is_pending());
+    }
+
+    assert!(limits.enter_share(&edge, HOST).now_or_never().is_some());
+    drop(held);
+}
+
+#[tokio::test]
 async fn names_without_number_take_bounded_memory() {
     let limits = Limits::new(16);
 

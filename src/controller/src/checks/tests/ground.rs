@@ -35,6 +35,10 @@ pub(super) struct State {
     pub(super) status: Option<(u16, Option<Duration>)>,
     /// In place of a hash.
     pub(super) too_large: bool,
+    /// Hashes of this kind do not come in time.
+    pub(super) slow: Option<Hashing>,
+    /// How long a hash takes.
+    pub(super) tree_time: Duration,
     /// The remotes that were asked.
     pub(super) seen: Vec<Remote>,
 }
@@ -85,9 +89,14 @@ impl Remotes for Memory {
     ) -> BoxFuture<'static, Result<PathHash, ger_git::Error>> {
         self.hashes.fetch_add(1, Ordering::SeqCst);
         let answer = answer(&self.lock(), &remote);
-        let too_large = self.lock().too_large;
+        let State { too_large, tree_time, .. } = *self.lock();
+        let is_slow = self.lock().slow == Some(files.hashing);
         async move {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(tree_time).await;
+            if is_slow {
+                let host = remote.uri.host().to_owned();
+                return Err(ger_git::Error::Slow { host, limit: tree_time });
+            }
             let commit = answer?.commit;
             if too_large {
                 return Err(ger_git::Error::Large { what: "entries", most: 200_000 });
@@ -137,6 +146,8 @@ impl Ground {
             resolved: ger_git::Commit::parse(COMMIT).unwrap().into(),
             status: None,
             too_large: false,
+            slow: None,
+            tree_time: Duration::from_millis(200),
             seen: Vec::new(),
         };
         let remote = Arc::new(Memory {
@@ -168,10 +179,18 @@ impl Ground {
         files: Option<&[String]>,
         record: Option<&CheckedSource>,
     ) -> Result<Head, Error> {
-        let cluster = ClusterName::hub();
+        self.head_in(&ClusterName::hub(), source, files, record).await
+    }
+
+    pub(super) async fn head_in(
+        &self,
+        cluster: &ClusterName,
+        source: &Source,
+        files: Option<&[String]>,
+        record: Option<&CheckedSource>,
+    ) -> Result<Head, Error> {
         let reference = Watched::default();
-        let placed =
-            Placed { cluster: &cluster, client: &self.client, namespace: "default", source };
+        let placed = Placed { cluster, client: &self.client, namespace: "default", source };
         self.handle.head(Asked { placed, reference: &reference, files, record }).await
     }
 
