@@ -27,16 +27,18 @@ use crate::rules;
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = rules::repo()))]
 pub struct GitRepoSpec {
-    /// Where the repository is: `https://`, `http://`, `ssh://`, `git://` or `user@host:path`.
+    /// Where the repository is: `https://`, `http://`, `ssh://`, `git://` or `user@host:path`; without
+    /// credentials.
     #[schemars(length(max = 2048), extend("x-kubernetes-validations" = rules::repo_uri()))]
     pub repo_uri: String,
     /// How the server's certificate is verified; `https` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_config: Option<TlsConfig>,
-    /// How we authenticate; absent means anonymously.
+    /// How we authenticate; absent means anonymously. An ssh address needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_config: Option<AuthConfig>,
-    /// How long one check or fetch may take: `30s`, `2m`; from one second to ten minutes.
+    /// How long one check may take: `30s`, `2m`; from one second to ten minutes. A Job's clone has as
+    /// long, and at least two minutes.
     #[serde(default = "default_timeout", deserialize_with = "timeout_or_default")]
     #[schemars(length(max = 64), extend("x-kubernetes-validations" = rules::timeout()))]
     pub timeout: String,
@@ -70,7 +72,8 @@ pub struct ClusterGitRepoSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TlsConfig {
-    /// Accept any certificate. Whoever is between us and the server can then change what runs.
+    /// Accept any certificate. Whoever is between us and the server can then change what runs; the
+    /// condition `TlsVerified` of the triggers says so.
     #[serde(default, deserialize_with = "or_default")]
     pub no_verify_ssl: bool,
     /// Certificates that are trusted beside the system's.
@@ -98,7 +101,7 @@ pub struct SecretRef {
     #[schemars(length(max = 253))]
     pub name: String,
     /// The Secret's namespace, for a `ClusterGitRepo`; the trigger's when absent. A `GitRepo`
-    /// always uses the trigger's.
+    /// always uses the trigger's, and the condition `SecretNamespaceIgnored` says when another is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub namespace: Option<String>,
@@ -108,7 +111,7 @@ pub struct SecretRef {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthConfig {
-    /// The way: `basic`, `token` and `githubApp` for http(s), `ssh` for ssh.
+    /// The way: `basic`, `token` and `githubApp` for http(s), `ssh` for ssh; `git://` knows none.
     #[serde(rename = "type")]
     pub kind: AuthKind,
     /// The Secret that holds the credentials.
@@ -145,17 +148,17 @@ pub struct AuthKeys {
     /// `token`: the key whose value is sent verbatim as the `Authorization` header.
     #[schemars(length(max = 253))]
     pub token: String,
-    /// `ssh`: the key that holds the private key, OpenSSH or PEM.
+    /// `ssh`: the key that holds the private key, OpenSSH or PEM; ed25519, ecdsa or rsa.
     #[schemars(length(max = 253))]
     pub private_key: String,
     /// `ssh`: the key that holds the private key's passphrase; the Secret may be without.
     #[schemars(length(max = 253))]
     pub passphrase: String,
-    /// `ssh`: the key that holds the host keys, as a `known_hosts` file; without, those of the
-    /// well-known hosts count.
+    /// `ssh`: the key that holds the host keys, as a `known_hosts` file. Of a host that it names, it alone
+    /// counts; the large public hosts are known without. The Secret may be without.
     #[schemars(length(max = 253))]
     pub known_hosts: String,
-    /// `githubApp`: the key that holds the App's id.
+    /// `githubApp`: the key that holds the App's id, or its client id.
     #[schemars(length(max = 253))]
     pub app_id: String,
     /// `githubApp`: the key that holds the id of the App's installation.
@@ -164,8 +167,8 @@ pub struct AuthKeys {
     /// `githubApp`: the key that holds the App's private key, PEM.
     #[schemars(length(max = 253))]
     pub app_private_key: String,
-    /// `githubApp`: the key that holds the address of the API, for GitHub Enterprise; the Secret may
-    /// be without.
+    /// `githubApp`: the key that holds the address of the API, `https://HOST/api/v3` for a GitHub
+    /// Enterprise Server. The Secret may be without for github.com and hosts below ghe.com.
     #[schemars(length(max = 253))]
     pub api_url: String,
 }

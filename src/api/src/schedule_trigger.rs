@@ -106,7 +106,8 @@ pub struct WatchOn {
     /// What is watched in the repository: exactly one of `branch`, `tag`, `commit` and `semver`.
     #[serde(default, deserialize_with = "or_default")]
     pub reference: Reference,
-    /// gitignore patterns: only a change of the matching files counts. At most 256, each of at most
+    /// gitignore patterns: only a change of the matching files (path, mode or contents) counts. `docs/` is
+    /// all that is in it, `!*.md` takes out what an earlier pattern let in. At most 256, each of at most
     /// 1024 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
@@ -133,7 +134,7 @@ pub enum Reference {
     Branch(#[schemars(length(max = 1024))] String),
     /// A tag, by its name; an annotated one means its commit.
     Tag(#[schemars(length(max = 1024))] String),
-    /// A commit, by its full hash.
+    /// A commit, by its full id in lower case.
     Commit(#[schemars(length(max = 1024))] String),
     /// The highest tag in a range of versions: `>=1.2 <2`, `1.x`, `^2.3`. A `v` may stand before a
     /// tag's version; pre-releases count only where the range names one.
@@ -149,7 +150,7 @@ pub(crate) enum ClonedReference {
     Branch(#[schemars(length(max = 1024))] String),
     /// A tag, by its name; an annotated one means its commit.
     Tag(#[schemars(length(max = 1024))] String),
-    /// A commit, by its full hash.
+    /// A commit, by its full id in lower case.
     Commit(#[schemars(length(max = 1024))] String),
 }
 

@@ -5,21 +5,34 @@ use std::{fmt, path::PathBuf};
 use clap::{ArgGroup, Parser, ValueEnum};
 use ger_git::{Commit, GitFolder, Reference, Want};
 
+const AFTER_HELP: &str = "\
+One of --branch, --tag and --commit must be given. What else is needed comes by variables:
+  GER_CLONE_URI          the repository's address
+  GER_CLONE_REFERENCE    the way to the commit, where a server gives none by its id: branch/main, tag/v1
+  GER_CLONE_COMMIT       the commit, where none is given here
+  GER_CLONE_AUTH         none, basic, token or ssh
+  GER_CLONE_TLS          verify, verify-with (ca.crt too) or skip-verify
+  GER_CLONE_CREDENTIALS  a directory with the files username, password, token, ssh-privatekey, passphrase,
+                         known_hosts and ca.crt, as far as they are needed
+  GER_CLONE_TIMEOUT      seconds that the whole clone may take; 120 if absent
+
+It exits with 0 when the clone is there, 1 when it could not be made, 2 when this makes no sense.";
+
 /// Clones one source into a directory.
 #[derive(Debug, Parser)]
 #[command(
     name = "gitrepo-cloner",
     version,
     about,
-    after_help = "The repository's address and credentials come by the GER_CLONE_* variables.",
+    after_help = AFTER_HELP,
     group = ArgGroup::new("reference").required(true)
 )]
 pub(crate) struct Arguments {
-    /// Kind of the source
+    /// Kind of the source; told with --debug
     #[arg(short, long)]
     pub(crate) kind: SourceKind,
 
-    /// Name of the source
+    /// Name of the source; told with --debug
     #[arg(short, long)]
     pub(crate) source: String,
 
@@ -39,7 +52,7 @@ pub(crate) struct Arguments {
     #[arg(short, long, group = "reference", value_parser = Commit::parse)]
     commit: Option<Commit>,
 
-    /// Keep the .git folder
+    /// Keep the .git folder: a shallow repository with a detached HEAD
     #[arg(short, long)]
     preserve_git_folder: bool,
 

@@ -152,19 +152,29 @@ impl Client {
         let uri = &question.remote.uri;
         let requests = Requests::to(&self.inner, question.remote)?;
         let known = self.inner.learned.about(uri);
+        let mut refused = None;
         if known.is_older {
-            return requests.ask_older(question).await;
+            match requests.ask_older(question).await {
+                // It was upgraded, or only another repository of this host is served in the old way.
+                Err(error @ (Error::Older { .. } | Error::Answer { .. })) => refused = Some(error),
+                outcome => return outcome,
+            }
         }
         for format in [known.format, known.format.other()] {
             match requests.ask(question, format).await? {
-                Asked::Answered(kept) if format == known.format => return Ok(kept),
+                Asked::Answered(kept) if format == known.format && !known.is_older => {
+                    return Ok(kept);
+                }
                 Asked::Answered(kept) => {
-                    self.inner.learned.remember_format(uri, format);
+                    self.inner.learned.remember_newer(uri, format);
                     return Ok(kept);
                 }
                 Asked::BrokeOff => {}
-                Asked::NoSuchMethod => break,
+                Asked::NotTaken => break,
             }
+        }
+        if let Some(error) = refused {
+            return Err(error);
         }
         let kept = requests.ask_older(question).await?;
         self.inner.learned.remember_older(uri.host());

@@ -67,7 +67,7 @@ pub struct Values {
     pub installation_id: Secret,
     /// RSA, PEM, as GitHub hands it out, or as PKCS#8.
     pub private_key: Secret,
-    /// Where the API is, if it is not where the repository's host has it.
+    /// Where the API is. GitHub's own clouds need none.
     pub api_url: Option<Secret>,
 }
 
@@ -80,7 +80,7 @@ impl App {
         let installation = installation.ok_or(Error::InstallationId)?.to_owned();
         let api = match &values.api_url {
             Some(url) => api(text(url).ok_or(Error::ApiUrl)?)?,
-            None => api(&api_of(repository.host()))?,
+            None => api(&api_of(repository.host()).ok_or(Error::NoApiUrl)?)?,
         };
         let key = values.private_key.clone();
         Ok(Self { id: id.to_owned(), installation, key, api })
@@ -96,12 +96,15 @@ fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(is_known)
 }
 
-/// Where GitHub itself, its clouds for one customer and its servers for one company have it.
-fn api_of(host: &str) -> String {
+/// Where GitHub itself and its clouds for one customer have it.
+///
+/// Of any other host only the Secret says: what proves the App would else go to whichever host the
+/// address of a repository names, and whoever has it may act for the App elsewhere.
+fn api_of(host: &str) -> Option<String> {
     match host {
-        "github.com" => "https://api.github.com".to_owned(),
-        it if it.ends_with(".ghe.com") => format!("https://api.{it}"),
-        it => format!("https://{it}/api/v3"),
+        "github.com" => Some("https://api.github.com".to_owned()),
+        it if it.ends_with(".ghe.com") => Some(format!("https://api.{it}")),
+        _ => None,
     }
 }
 

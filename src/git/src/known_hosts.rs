@@ -64,6 +64,8 @@ impl KnownHosts {
         if text.len() > LONGEST {
             return Err(TooLong);
         }
+        // Some editors put a mark there, which would be a part of the first host's name.
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let lines = text.split(|it| *it == b'\n').filter_map(Line::parse).collect();
         Ok(Self { lines })
     }
@@ -82,8 +84,8 @@ impl KnownHosts {
 
     /// Judges the key that a host shows.
     ///
-    /// As with ssh, a key that is known for the host without a port is believed on any port, but
-    /// another one there is unknown rather than changed.
+    /// As with ssh, a key that is known for the host without a port is believed on any port that
+    /// has none of its own, but another one there is unknown rather than changed.
     #[must_use]
     pub fn judge(&self, host: &str, port: u16, shown: &HostKey) -> Verdict {
         let (exact, anywhere) = names(host, port);
@@ -93,7 +95,8 @@ impl KnownHosts {
             return Verdict::Revoked;
         }
         let known = about(&exact, Marker::None);
-        if known.contains(&shown) || about(&anywhere, Marker::None).contains(&shown) {
+        let vouched = if known.is_empty() { about(&anywhere, Marker::None) } else { known.clone() };
+        if vouched.contains(&shown) {
             return Verdict::Trusted;
         }
         if !known.is_empty() {

@@ -1,9 +1,11 @@
 //! Asks git remotes what a reference points at, in one round trip, and fetches one commit.
 //!
-//! - [`Client::resolve`] and [`Client::ls_refs`]: asynchronous, pooled, one POST a check.
-//! - [`fetch`], [`path_hash`]: blocking; one commit's files, or whether the watched ones changed.
-//! - [`contract`]: how a Job's cloner is told what to clone.
-//! - [`RepoUri`], [`Reference`], [`SemverRange`], [`Commit`]: parsed once, then trusted.
+//! - [`Client`]: asynchronous and pooled. [`fetch()`], [`path_hash()`]: the same machinery, blocking.
+//! - [`Remote`]: who is asked ([`RepoUri`]), as whom ([`Auth`]), and how it proves itself ([`Tls`]).
+//! - [`Reference`], [`SemverRange`], [`Commit`], [`Patterns`]: parsed once, then trusted.
+//! - [`github_app`]: tokens of GitHub Apps. [`contract`]: how a Job's cloner is told what to clone.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
 // What is read here comes from strangers. A test may panic: that is how it fails.
 #![cfg_attr(
     not(test),

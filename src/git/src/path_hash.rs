@@ -39,7 +39,8 @@ pub enum Hashing {
     /// Path, mode and object id of each file, link and submodule.
     #[default]
     Ours,
-    /// What the original put into `fileHash`: the contents alone, which must all be fetched.
+    /// What the original git-events-runner put into `fileHash`: the contents alone, which must all be
+    /// fetched.
     Original,
 }
 
@@ -66,7 +67,7 @@ impl Default for HashOptions {
 /// What the watched files are like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PathHash {
-    /// `t1-<digest of the patterns>-<digest of the files>`; the original's is 64 hex digits.
+    /// `t1-<digest of the patterns>-<digest of the files>`; by [`Hashing::Original`] 64 hex digits.
     pub hash: String,
     /// Files that the patterns select.
     pub matched: u64,
@@ -109,8 +110,10 @@ pub fn path_hash(
 }
 
 impl Client {
-    /// Hashes what `patterns` select in a commit: four at a time, each within the remote's timeout
-    /// and two minutes, counted with what the client says otherwise.
+    /// Hashes what `patterns` select in a commit, by [`path_hash`] on a thread for work that blocks.
+    ///
+    /// Four at a time in the whole process, each within the remote's timeout and two minutes. It counts
+    /// in [`traffic`](Self::traffic).
     pub async fn path_hash(
         &self,
         remote: &Remote,

@@ -45,7 +45,8 @@ pub struct BadPattern {
 }
 
 impl Patterns {
-    /// Takes up to 256 patterns of up to 1024 bytes.
+    /// Takes up to 256 patterns of up to 1024 bytes: `src/**`, `docs/` (all that is in it), `!*.md` (takes
+    /// out what an earlier pattern let in).
     pub fn parse(patterns: &[String]) -> Result<Self, BadPattern> {
         let bad =
             |pattern: &str, reason| BadPattern { pattern: sanitise(pattern.as_bytes()), reason };

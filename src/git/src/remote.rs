@@ -52,7 +52,7 @@ pub enum Auth {
 /// A private key, and whom to believe that it is the server.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct SshKey {
-    /// OpenSSH or PEM.
+    /// OpenSSH or PEM; ed25519, ecdsa or rsa.
     pub private_key: Secret,
     /// What the key is encrypted with.
     pub passphrase: Option<Secret>,
@@ -66,7 +66,9 @@ pub enum HostKeys {
     /// Those of the well-known hosts, which are built in.
     #[default]
     Pinned,
-    /// Those in the content of a `known_hosts` file.
+    /// Those in the content of a `known_hosts` file: of a host that it names, it alone counts. A
+    /// well-known host that it does not name is known as ever; without a line that can be used, the file
+    /// believes nobody.
     Known(Secret),
     /// Whichever is shown first. Whoever is between us and the server then may stay there.
     FirstUse,
@@ -144,9 +146,9 @@ pub enum Tls {
 pub struct Remote {
     /// Where it is.
     pub uri: RepoUri,
-    /// As whom to ask.
+    /// As whom to ask: an ssh key for ssh, anything else for http(s), nothing for `git://`.
     pub auth: Auth,
-    /// Whether the server is verified.
+    /// Whether the server is verified; for https alone.
     pub tls: Tls,
     /// One check or one fetch takes no longer, however slowly the server drips.
     pub timeout: Duration,

@@ -1,4 +1,5 @@
-//! What carries a request? HTTP, pooled for checks and blocking for gix; other ways come beside it.
+//! What carries a request? HTTP, pooled for checks and blocking for fetches; ssh and git:// as streams
+//! of bytes, for both.
 
 pub(crate) mod blocking;
 pub(crate) mod budget;

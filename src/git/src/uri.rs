@@ -33,6 +33,16 @@ impl Scheme {
         }
     }
 
+    /// Where it is spoken if nobody says otherwise.
+    fn port(self) -> u16 {
+        match self {
+            Self::Https => 443,
+            Self::Http => 80,
+            Self::Ssh => 22,
+            Self::Git => 9418,
+        }
+    }
+
     /// Whether git is spoken over a stream of bytes, not in requests.
     pub(crate) fn is_stream(self) -> bool {
         matches!(self, Self::Ssh | Self::Git)
@@ -109,7 +119,11 @@ impl RepoUri {
             return Err(UriError::Query);
         }
         let host = url.host_str().filter(|it| !it.is_empty()).ok_or(UriError::Incomplete)?;
-        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        // Only http has its hosts in lower case and its own ports left out already; what is limited
+        // by host must be one host.
+        let host = host.to_ascii_lowercase();
+        let port = url.port().filter(|it| *it != scheme.port());
+        let host = port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"));
         Self::of(scheme, user, &host, url.path())
     }
 
@@ -285,6 +299,14 @@ mod tests {
                 "ssh://github.com/team/app.git",
             ),
             ("git://h/a", Scheme::Git, "h", "git://h/a"),
+            (
+                "SSH://git@Git.Example.ORG:22/A",
+                Scheme::Ssh,
+                "git.example.org",
+                "ssh://git.example.org/A",
+            ),
+            ("git://H:9/A", Scheme::Git, "h:9", "git://h:9/A"),
+            ("git://H:9418/A", Scheme::Git, "h", "git://h/A"),
         ] {
             let uri = RepoUri::parse(text).unwrap();
 
@@ -343,7 +365,7 @@ mod tests {
             ("git://h/team/%61pp%2.git", ("h", None), "/team/app%2.git"),
             ("git://[::1]:99/a", ("::1", Some(99)), "/a"),
             ("git://[::1]/a", ("::1", None), "/a"),
-            ("ssh://git@h:22/~x/%C3%BC", ("h", Some(22)), "/~x/ü"),
+            ("ssh://git@h:22/~x/%C3%BC", ("h", None), "/~x/ü"),
             ("git@h:a%20b", ("h", None), "a%20b"),
             ("git@h:/a%20b?#", ("h", None), "/a%20b?#"),
         ] {

@@ -53,13 +53,15 @@ impl Learned {
         state.older.insert(host.to_owned(), Instant::now());
     }
 
-    pub(super) fn remember_format(&self, uri: &RepoUri, format: ObjectFormat) {
+    /// It answers v2, with ids of this kind.
+    pub(super) fn remember_newer(&self, uri: &RepoUri, format: ObjectFormat) {
         let mut state = self.state();
+        state.older.remove(uri.host());
         if format == ObjectFormat::Sha1 {
             state.long.remove(uri);
             return;
         }
-        if state.long.len() >= MOST {
+        if state.long.len() >= MOST && !state.long.contains(uri) {
             state.long.clear();
         }
         state.long.insert(uri.clone());
@@ -79,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_older_host_is_tried_again_after_an_hour() {
+    async fn an_older_host_is_tried_again_after_an_hour_or_once_it_answers() {
         let learned = Learned::default();
 
         learned.remember_older("h1");
@@ -87,17 +89,21 @@ mod tests {
 
         tokio::time::advance(OLDER_FOR).await;
         assert!(!learned.about(&uri(1)).is_older);
+
+        learned.remember_older("h1");
+        learned.remember_newer(&uri(1), ObjectFormat::Sha1);
+        assert!(!learned.about(&uri(1)).is_older);
     }
 
     #[test]
     fn a_repository_that_is_made_anew_may_have_the_other_hash() {
         let learned = Learned::default();
 
-        learned.remember_format(&uri(1), ObjectFormat::Sha256);
+        learned.remember_newer(&uri(1), ObjectFormat::Sha256);
         assert_eq!(learned.about(&uri(1)).format, ObjectFormat::Sha256);
         assert_eq!(learned.about(&uri(2)).format, ObjectFormat::Sha1);
 
-        learned.remember_format(&uri(1), ObjectFormat::Sha1);
+        learned.remember_newer(&uri(1), ObjectFormat::Sha1);
         assert_eq!(learned.about(&uri(1)).format, ObjectFormat::Sha1);
     }
 
@@ -107,7 +113,7 @@ mod tests {
 
         for n in 0..3 * MOST {
             learned.remember_older(uri(n).host());
-            learned.remember_format(&uri(n), ObjectFormat::Sha256);
+            learned.remember_newer(&uri(n), ObjectFormat::Sha256);
         }
 
         let state = learned.state();

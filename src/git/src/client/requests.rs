@@ -31,8 +31,8 @@ pub(super) enum Asked<K> {
     /// The server broke off: it does not know v2, a proxy hides from it that we do, or the
     /// repository names its objects by the other hash. git says which on its own stderr alone.
     BrokeOff,
-    /// Nothing there takes a POST.
-    NoSuchMethod,
+    /// Nothing there takes a POST, or not this one.
+    NotTaken,
 }
 
 /// Requests to one remote.
@@ -67,8 +67,9 @@ impl<'a> Requests<'a> {
         let mut url = self.base.clone();
         url.set_path(&format!("{}/git-upload-pack", self.base.path()));
         let mut response = match self.send(url, &Body::Question(body.into())).await {
-            // Where files alone are served, this is what is said to a POST.
-            Err(Error::Status { status: 405 | 501, .. }) => return Ok(Asked::NoSuchMethod),
+            // Where files alone are served, a POST is not allowed; Azure DevOps calls a question of
+            // v2 a bad request.
+            Err(Error::Status { status: 400 | 405 | 501, .. }) => return Ok(Asked::NotTaken),
             other => other?,
         };
         let mut answer = Answer::kept_in(question.keep.clone());
@@ -90,8 +91,7 @@ impl<'a> Requests<'a> {
         url.set_path(&format!("{}/info/refs", self.base.path()));
         url.set_query(Some("service=git-upload-pack"));
         let mut response = self.send(url, &Body::Nothing).await?;
-        let kind = response.headers().get(CONTENT_TYPE);
-        if kind.is_none_or(|it| it != ADVERTISEMENT) {
+        if !is_advertisement(&response) {
             return Err(self.judge_other(&mut response).await);
         }
         let mut advertisement = Advertisement::kept_in(question.keep.clone());
@@ -115,6 +115,8 @@ impl<'a> Requests<'a> {
                 Ok(false) => {}
                 Ok(true) => {
                     let _ = timeout(LAST_BYTES, response.chunk()).await;
+                    // A task of the connection's own gives it back: who asks next should find it there.
+                    tokio::task::yield_now().await;
                     break;
                 }
                 Err(malformed) => return Ok(Err(malformed)),
@@ -205,7 +207,15 @@ impl Body {
     }
 }
 
+/// As git reads the type: in any case, and whatever parameters a framework has added.
+fn is_advertisement(response: &Response) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let kind = kind.and_then(|it| it.split(';').next());
+    kind.is_some_and(|it| it.trim().eq_ignore_ascii_case(ADVERTISEMENT))
+}
+
 /// What git says, where it does say it, to a client that it takes for an older or another one.
+/// Servers that are not git use other words, and repeat what they do not understand.
 fn is_of_version(message: &str) -> bool {
-    message.contains("expected to get") || message.contains("object format")
+    ["expected to get", "object format", "command=ls-refs"].iter().any(|it| message.contains(it))
 }

@@ -10,7 +10,8 @@ use std::{
 
 use crate::{Commit, Reference};
 
-/// What to fetch. The commit where it is named, else what the reference points at.
+/// What to fetch. The commit where it is named, else what the reference points at. A range of versions
+/// leads nowhere here: [`Client::resolve`](crate::Client::resolve) finds the commit first.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Want {
     /// Exactly this commit.

@@ -19,6 +19,12 @@ pub enum Error {
     /// Not an address, or one with a login, a query or a fragment.
     #[error("the address of the GitHub API is none: it looks like https://host/api/v3")]
     ApiUrl,
+    /// The repository is not on one of GitHub's own clouds, and nobody says where its API is.
+    #[error(
+        "the Secret has no apiUrl: a GitHub App of a server of your own needs the address of its API, \
+         which looks like https://host/api/v3"
+    )]
+    NoApiUrl,
     /// Not PEM, encrypted, or not RSA.
     #[error(
         "the private key of the GitHub App cannot be read: it is RSA, PEM, unencrypted, of at least \
@@ -93,7 +99,12 @@ impl Error {
     /// What the Secret holds is wrong, missing or not enough: read it again.
     pub fn is_auth(&self) -> bool {
         match self {
-            Self::AppId | Self::InstallationId | Self::ApiUrl | Self::Key | Self::Sign => true,
+            Self::AppId
+            | Self::InstallationId
+            | Self::ApiUrl
+            | Self::NoApiUrl
+            | Self::Key
+            | Self::Sign => true,
             Self::Status { status, retry_after, .. } => {
                 matches!(status, 401 | 404 | 422) || (*status == 403 && retry_after.is_none())
             }

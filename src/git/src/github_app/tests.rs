@@ -301,6 +301,9 @@ async fn what_is_no_credential_is_named() {
         let url = Some(url.into());
         assert!(new(Values { api_url: url, ..ground.values() }).contains("api/v3"));
     }
+    let elsewhere = RepoUri::parse("https://evil.example.org/app").unwrap();
+    let nowhere = App::new(&Values { api_url: None, ..ground.values() }, &elsewhere).unwrap_err();
+    assert!(matches!(nowhere, Error::NoApiUrl));
     let values = Values { private_key: "-----BEGIN".into(), ..ground.values() };
     let app = App::new(&values, &repository()).unwrap();
     let error = ground.token(&app, &wanted()).await.unwrap_err();
@@ -308,10 +311,12 @@ async fn what_is_no_credential_is_named() {
 }
 
 #[test]
-fn the_api_is_where_the_host_has_it() {
-    assert_eq!(api_of("github.com"), "https://api.github.com");
-    assert_eq!(api_of("acme.ghe.com"), "https://api.acme.ghe.com");
-    assert_eq!(api_of("ghe.example.com:8443"), "https://ghe.example.com:8443/api/v3");
+fn the_api_is_known_of_github_alone() {
+    assert_eq!(api_of("github.com").as_deref(), Some("https://api.github.com"));
+    assert_eq!(api_of("acme.ghe.com").as_deref(), Some("https://api.acme.ghe.com"));
+    for host in ["ghe.example.com:8443", "github.com.example.org", "ghe.com", "evilghe.com"] {
+        assert_eq!(api_of(host), None, "{host}");
+    }
 }
 
 #[tokio::test]

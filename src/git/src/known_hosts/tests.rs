@@ -122,6 +122,20 @@ fn b6_another_key_for_a_known_host_is_a_change() {
     assert_eq!(judge(&format!("{text}h ssh-ed25519 {GITHUB}"), "h", 22), Verdict::Trusted);
 }
 
+/// A host may be several servers, each on a port of its own.
+#[test]
+fn b6_a_port_with_keys_of_its_own_is_believed_by_these_alone() {
+    let text = format!("h ssh-ed25519 {GITHUB}\n[h]:2222 ssh-ed25519 {GITLAB}\n");
+
+    assert_eq!(judge(&text, "h", 2222), Verdict::Changed(vec![key(GITLAB).fingerprint()]));
+    assert_eq!(judge(&text, "h", 2223), Verdict::Trusted);
+}
+
+#[test]
+fn the_mark_of_an_editor_is_no_part_of_a_name() {
+    assert_eq!(judge(&format!("\u{feff}h ssh-ed25519 {GITHUB}"), "h", 22), Verdict::Trusted);
+}
+
 #[test]
 fn b6_a_revoked_key_is_never_trusted_again() {
     for host in ["h", "*", "[h]:2222"] {

@@ -16,6 +16,7 @@ mod trust;
 
 use std::{
     fmt,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
@@ -44,6 +45,8 @@ use crate::{Error, Remote, Traffic};
 const KEEP: Duration = Duration::from_mins(1);
 /// How often the kept sessions are looked through.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How often who waits for room looks whether a session is not used any more.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// All sessions together, in use or kept.
 const MOST: usize = 256;
 
@@ -109,16 +112,13 @@ impl Sessions {
         if let Some(leased) = slot.lease().await {
             return Ok(leased);
         }
+        let _visit = Visit { slots: &self.kept.slots, slot: &slot };
         // Whoever comes second shares what the first opens.
         let _connecting = slot.connecting().await;
         if let Some(leased) = slot.lease().await {
             return Ok(leased);
         }
-        let outcome = self.connect(target, &slot, traffic).await;
-        if outcome.is_err() {
-            self.kept.slots.forget_if_empty(&slot);
-        }
-        outcome
+        self.connect(target, &slot, traffic).await
     }
 
     async fn connect(
@@ -161,10 +161,28 @@ async fn sweep(kept: Weak<Kept>) {
 impl Kept {
     /// Room for one more session. One that nobody uses makes room, the longest unused first.
     async fn room(&self) -> Result<OwnedSemaphorePermit, Error> {
-        if self.room.available_permits() == 0 {
-            self.slots.drop_longest_idle();
+        let mut room = pin!(Arc::clone(&self.room).acquire_owned());
+        loop {
+            if self.room.available_permits() == 0 {
+                self.slots.drop_longest_idle();
+            }
+            // A session that is given back is kept, which tells nobody who waits.
+            if let Ok(permit) = timeout(LOOK_AGAIN, &mut room).await {
+                return permit.map_err(|_| Error::Worker);
+            }
         }
-        Arc::clone(&self.room).acquire_owned().await.map_err(|_| Error::Worker)
+    }
+}
+
+/// A login that is under way. One that fails, or that nobody waits for any longer, leaves nothing.
+struct Visit<'a> {
+    slots: &'a Slots,
+    slot: &'a Arc<Slot>,
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        self.slots.forget_if_empty(self.slot);
     }
 }
 

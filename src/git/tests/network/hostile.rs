@@ -185,6 +185,7 @@ async fn a_busy_server_says_when_to_come_back() {
     for (status, wait, expected) in [
         (StatusCode::TOO_MANY_REQUESTS, "17", Some(17)),
         (StatusCode::SERVICE_UNAVAILABLE, "17", Some(17)),
+        (StatusCode::FORBIDDEN, "17", Some(17)),
         (StatusCode::TOO_MANY_REQUESTS, "Sat, 21 Nov 2026 10:00:42 GMT", Some(42)),
         (StatusCode::SERVICE_UNAVAILABLE, "Sat, 21 Nov 2026 09:00:00 GMT", None),
         (StatusCode::SERVICE_UNAVAILABLE, "soon", None),
@@ -196,6 +197,7 @@ async fn a_busy_server_says_when_to_come_back() {
 
         assert_eq!(refused.retry_after(), expected.map(Duration::from_secs), "{status} {wait}");
         assert_eq!(refused.is_transient(), status != StatusCode::NOT_FOUND);
+        assert!(!refused.is_auth(), "{status}");
     }
 }
 

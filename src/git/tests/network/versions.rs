@@ -1,7 +1,18 @@
 //! Servers of all ages, with ids of both lengths, over http and over `git://`.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
+use axum::{
+    http::{StatusCode, header},
+    response::IntoResponse as _,
+};
 use ger_git::{
     Auth, Client, Commit, Error, Reference, Remote, Tls,
     backend::{Daemon, Server, Versions, quiet_git},
@@ -12,7 +23,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::support::{Site, remote};
+use crate::{
+    redirects::Recorder,
+    support::{Site, remote},
+};
 
 const ALL: [Versions; 3] = [Versions::All, Versions::One, Versions::Oldest];
 
@@ -64,6 +78,66 @@ async fn a_repository_with_long_ids_is_understood_in_every_version_and_remembere
         client.resolve(&site.remote("long"), &main()).await.unwrap();
         assert_eq!(site.server.requests(), finding_out + 1, "{versions:?}");
     }
+}
+
+const ADVERTISED: &str = "001e# service=git-upload-pack\n0000\
+    003eaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa refs/heads/main\0\n0000";
+
+/// Azure DevOps calls the question a bad request; JGit repeats it; frameworks name a charset.
+#[tokio::test]
+async fn an_old_server_may_refuse_the_question_in_its_own_way() {
+    let words = "ERR expected 'want', got 'command=ls-refs'";
+    let repeated = format!("{:04x}{words}", words.len() + 4);
+    let kind = "Application/x-git-upload-pack-advertisement; charset=utf-8";
+    for (status, said) in [
+        (StatusCode::BAD_REQUEST, "TF401041: The Git protocol sent is not as expected".to_owned()),
+        (StatusCode::OK, repeated),
+    ] {
+        let server = Recorder::start(move |asked| match asked.split_once(' ') {
+            Some(("GET", _)) => ([(header::CONTENT_TYPE, kind)], ADVERTISED).into_response(),
+            _ => (status, said.clone()).into_response(),
+        })
+        .await;
+        let client = Client::new().unwrap();
+
+        for _ in 0..2 {
+            let resolved = client.resolve(&server.remote, &main()).await.unwrap();
+            assert_eq!(resolved.commit.as_str(), "a".repeat(40));
+        }
+
+        let asked = server.asked();
+        let posts = asked.iter().filter(|it| it.starts_with("POST")).count();
+        assert_eq!(asked.last().unwrap(), &asked[posts], "asked in the old way at once: {asked:?}");
+    }
+}
+
+/// A host may be many servers behind one name, or one that was upgraded.
+#[tokio::test]
+async fn a_host_that_is_known_to_be_old_may_have_a_new_repository() {
+    let answer = "003daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa refs/heads/main\n0000";
+    let is_upgraded = Arc::new(AtomicBool::new(false));
+    let upgraded = Arc::clone(&is_upgraded);
+    let server = Recorder::start(move |asked| {
+        let kind = [(header::CONTENT_TYPE, "application/x-git-upload-pack-advertisement")];
+        match (upgraded.load(Ordering::SeqCst), asked.starts_with("GET")) {
+            (false, true) => (kind, ADVERTISED).into_response(),
+            (false, false) => "".into_response(),
+            (true, true) => "<html>Use version 2</html>".into_response(),
+            (true, false) => answer.into_response(),
+        }
+    })
+    .await;
+    let client = Client::new().unwrap();
+    client.resolve(&server.remote, &main()).await.unwrap();
+
+    is_upgraded.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        let resolved = client.resolve(&server.remote, &main()).await.unwrap();
+        assert_eq!(resolved.commit.as_str(), "a".repeat(40));
+    }
+
+    assert!(server.asked().last().unwrap().starts_with("POST"), "{:?}", server.asked());
+    assert_eq!(server.asked().len(), 6, "two POSTs and a GET; a GET and a POST; a POST");
 }
 
 /// The same address may be another repository later.

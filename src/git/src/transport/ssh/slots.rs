@@ -37,7 +37,7 @@ impl Slots {
         Arc::clone(lock(&self.slots).entry(identity).or_default())
     }
 
-    /// Forgets a slot that somebody holds, if nobody else does and it keeps nothing.
+    /// Forgets a slot that the caller holds, if nobody else does and it keeps nothing.
     pub(super) fn forget_if_empty(&self, slot: &Arc<Slot>) {
         lock(&self.slots).retain(|_, it| {
             !Arc::ptr_eq(it, slot) || Arc::strong_count(it) > 2 || !lock(&it.sessions).is_empty()

@@ -154,8 +154,11 @@ async fn sessions_without_number_make_room_for_one_another() {
     let last = open(&sessions, &three).await.unwrap();
     let late = Remote { timeout: Duration::from_millis(300), ..server.remote() };
     assert!(matches!(open(&sessions, &late).await, Err(Error::Slow { .. })));
+    let waiting = Remote { timeout: Duration::from_secs(5), ..late };
+    let mut opening = pin!(open(&sessions, &waiting));
+    assert!(futures::poll!(opening.as_mut()).is_pending());
     drop(last);
-    assert!(open(&sessions, &late).await.is_ok());
+    assert!(opening.await.is_ok());
 }
 
 #[tokio::test]
@@ -169,6 +172,20 @@ async fn logins_that_fail_leave_nothing_behind() {
         key.host_keys = HostKeys::Known("".into());
         assert!(open(&sessions, &remote).await.is_err());
     }
+
+    assert_eq!(sessions.kept.slots.len(), 0);
+    assert_eq!(sessions.kept.room.available_permits(), MOST);
+}
+
+/// Nobody accepts there: the connection stands, and nothing is ever said.
+#[tokio::test]
+async fn logins_that_nobody_waits_for_leave_nothing_behind() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let server = Server { port: silent.local_addr().unwrap().port(), ..Server::start().await };
+    let sessions = Sessions::default();
+
+    let remote = Remote { timeout: Duration::from_millis(200), ..server.remote() };
+    assert!(matches!(open(&sessions, &remote).await, Err(Error::Slow { .. })));
 
     assert_eq!(sessions.kept.slots.len(), 0);
     assert_eq!(sessions.kept.room.available_permits(), MOST);
