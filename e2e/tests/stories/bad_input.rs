@@ -172,6 +172,23 @@ fn a_missing_reference_is_named() {
     });
 }
 
+/// Who corrects a reference does not wait until the wrong one would have been asked for again.
+#[test]
+fn an_edited_reference_is_asked_for_at_once() {
+    story!(Virtual, async {
+        let it = Ground::new().await;
+        let deploy = it.hub.apply(&trigger("deploy").branch("mian").watching(&it.repo)).await;
+        it.says(&deploy, "SourcesReachable", "ReferenceNotFound").await;
+        it.fleet.pass(mins(10)).await;
+
+        let right = json!({ "branch": "main" });
+        let mended = json!({ "spec": { "sources": { "watchOn": { "reference": right } } } });
+        it.hub.edit(&deploy, &mended).await;
+
+        it.hub.done_for(&it.head(), secs(10)).await;
+    });
+}
+
 /// A run waits for its Action; after its waiting time the source is due again, and nothing is lost.
 #[test]
 fn a_missing_action_is_named() {

@@ -113,8 +113,9 @@ fn files_that_cannot_be_looked_at_hold_the_trigger_up_and_lose_nothing() {
         assert!(said.message.contains("watchOn.files"), "{}", said.message);
         assert_eq!(hub.jobs_for(&commit).await.len(), 0);
 
+        // A commit does not shrink: it is looked at again, but not soon.
         repo.mend();
-        hub.done_for(&commit, mins(3)).await;
+        hub.done_for(&commit, mins(13)).await;
         hub.until_condition(&deploy, ("Ready", "True", "Watching")).await;
         assert_eq!(hub.jobs_for(&commit).await.len(), 1);
     });

@@ -223,6 +223,7 @@ fn b7_a_job_of_a_github_app_is_given_a_token_and_never_the_key() {
         let commit = repo.push();
         let mut app = secret("git", "appPrivateKey", "the-key-5cbd");
         app["stringData"]["appId"] = "1".into();
+        app["stringData"]["apiUrl"] = "https://git.example.org/api/v3".into();
         app["stringData"]["installationId"] = "2".into();
         hub.put(&app).await;
         let mut source = git_repo(&repo);

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::fire::Turn;
-use super::memory::{OfSource, backoff};
+use super::memory::{OfSource, Seen, backoff};
 use crate::checks::{Asked, Placed};
 use crate::runs::ledger::{Step, swap};
 use crate::runs::sources::{self, Found};
@@ -25,6 +25,7 @@ const REPEATS: u32 = 3;
 /// One source that is asked in this turn.
 struct Question {
     found: Found,
+    seen: Seen,
     basis: Basis,
     firing: Firing,
     /// What is on record of the source: the answer is compared with it.
@@ -40,16 +41,21 @@ enum Urgency {
     None,
 }
 
+/// What decides how a source is asked: who edits either has perhaps mended it.
+fn seen(plan: &Plan, found: &Found) -> Seen {
+    Seen { generation: plan.generation, version: found.version.clone() }
+}
+
 /// Judges by what is remembered and by what is recorded: what another replica, or this one before it
 /// died, left undone is due at once.
-fn urgency(memory: &OfSource, record: Option<&CheckedSource>, found: &Found) -> Urgency {
+fn urgency(memory: &OfSource, record: Option<&CheckedSource>, seen: &Seen) -> Urgency {
     let now = Instant::now();
     if let Some((at, nominal)) = &memory.confirm
         && *at <= now
     {
         return Urgency::Confirm(nominal.clone());
     }
-    if memory.failed_with.as_ref().is_some_and(|it| *it != found.version) {
+    if memory.failed_with.as_ref().is_some_and(|it| it != seen) {
         return Urgency::Now;
     }
     if let Some(at) = memory.retry_at {
@@ -171,7 +177,7 @@ impl Turn<'_> {
             let last = record.and_then(|it| it.checked_at).or(self.trigger.status.last_run);
             let nominal = || plan.schedule.as_ref().map_or_else(String::new, |it| it.nominal(last));
             let is_requested = requested.contains(name.as_str());
-            let firing = match urgency(memory, record, &found) {
+            let firing = match urgency(memory, record, &seen(plan, &found)) {
                 Urgency::Confirm(nominal) => Firing::Confirm { nominal },
                 Urgency::Now => Firing::Tick { nominal: nominal() },
                 Urgency::None if occasion == Occasion::Tick => Firing::Tick { nominal: nominal() },
@@ -188,7 +194,7 @@ impl Turn<'_> {
         let status = &self.trigger.status;
         let basis = ledger::basis(plan, status, name, &found.fingerprint);
         let record = status.checked_sources.get(name).map(|it| it.as_ref().clone());
-        Question { found, basis, firing, record }
+        Question { seen: seen(plan, &found), found, basis, firing, record }
     }
 
     async fn ask_all(&mut self, plan: &Plan, questions: Vec<Question>) -> Result<(), Error> {
@@ -344,7 +350,7 @@ impl Turn<'_> {
             Err(Failure { reason, message, retry_after }) => {
                 self.fleet.metrics.check_results_total.with_label_values(&[cluster, "error"]).inc();
                 memory.failures = memory.failures.saturating_add(1);
-                memory.failed_with = Some(question.found.version.clone());
+                memory.failed_with = Some(question.seen.clone());
                 let wait = backoff(memory.failures).max(retry_after.unwrap_or_default());
                 memory.retry_at = Some(Instant::now() + wait);
                 Answer::Unavailable { reason, message, failures: i64::from(memory.failures) }

@@ -36,12 +36,19 @@ impl Memory {
     }
 }
 
+/// The trigger and the source's object, as they were when the source was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) generation: i64,
+    pub(super) version: String,
+}
+
 /// What is remembered of a source.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OfSource {
     pub(super) failures: u32,
-    /// The source's object as it was when its check failed: another one is worth a try at once.
-    pub(super) failed_with: Option<String>,
+    /// What was asked by when the check failed: anything else is worth a try at once.
+    pub(super) failed_with: Option<Seen>,
     /// When a move back to the previous commit is asked about again, and for which nominal time.
     pub(super) confirm: Option<(Instant, Option<String>)>,
     /// When a failed check is tried again.

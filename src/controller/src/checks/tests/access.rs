@@ -88,7 +88,7 @@ async fn certificates_are_those_of_the_secret_and_part_of_the_question() {
 #[tokio::test(start_paused = true)]
 async fn a_github_app_shows_its_token_and_a_refused_one_is_minted_anew_once() {
     let ground = Ground::new();
-    let values = json!({ "appId": "1", "installationId": "2", "appPrivateKey": "KEY" });
+    let values = json!({ "appId": "1", "installationId": "2", "appPrivateKey": "KEY", "apiUrl": "https://h/api/v3" });
     ground.set_secret("login", &values).await;
     ground.lock("ghs_1");
     assert!(ground.head(&app()).await.is_ok());
@@ -114,7 +114,7 @@ async fn a_github_app_shows_its_token_and_a_refused_one_is_minted_anew_once() {
 #[tokio::test(start_paused = true)]
 async fn an_app_that_is_none_is_named() {
     let ground = Ground::new();
-    let values = json!({ "appId": "1", "installationId": "two", "appPrivateKey": "KEY-5cbd" });
+    let values = json!({ "appId": "1", "installationId": "two", "appPrivateKey": "KEY-5cbd", "apiUrl": "https://h/api/v3" });
     ground.set_secret("login", &values).await;
 
     let error = ground.head(&app()).await.unwrap_err();
@@ -127,7 +127,7 @@ async fn an_app_that_is_none_is_named() {
 #[tokio::test(start_paused = true)]
 async fn a_job_gets_a_token_and_not_the_key() {
     let ground = Ground::new();
-    let values = json!({ "appId": "1", "installationId": "2", "appPrivateKey": "KEY" });
+    let values = json!({ "appId": "1", "installationId": "2", "appPrivateKey": "KEY", "apiUrl": "https://h/api/v3" });
     ground.set_secret("login", &values).await;
     let (cluster, source) = (ClusterName::hub(), app());
     let placed =
