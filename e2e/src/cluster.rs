@@ -19,7 +19,7 @@ use crate::fleet;
 use crate::kubelet::{Kubelet, Seen, Work};
 use crate::objects::{APPS, Trigger};
 use crate::scene::{Scene, Site};
-use crate::wait::{look_until, secs};
+use crate::wait::secs;
 
 /// What the API has recorded is seen by a kubelet this soon.
 const SEEN: Duration = Duration::from_secs(5);
@@ -294,9 +294,6 @@ impl Cluster {
         what: &str,
         look: impl AsyncFnMut() -> Option<T>,
     ) -> T {
-        match look_until(limit, look).await {
-            Some(found) => found,
-            None => panic!("not within {limit:?}: {what}\n{}", self.scene.report().await),
-        }
+        self.scene.until(limit, what, look).await
     }
 }

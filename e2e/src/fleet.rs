@@ -20,7 +20,6 @@ pub use self::replicas::Replica;
 use crate::cluster::Cluster;
 use crate::remotes::{Host, Repo};
 use crate::scene::Scene;
-use crate::wait::look_until;
 
 /// The controller's namespace on the hub.
 pub const HOME: &str = "git-events-runner";
@@ -135,10 +134,7 @@ impl Fleet {
         what: &str,
         look: impl AsyncFnMut() -> Option<T>,
     ) -> T {
-        match look_until(limit, look).await {
-            Some(found) => found,
-            None => panic!("not within {limit:?}: {what}\n{}", self.scene.report().await),
-        }
+        self.scene.until(limit, what, look).await
     }
 
     /// Registers a cluster on the hub as a spoke, under a name.

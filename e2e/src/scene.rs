@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use ger_api::ScheduleTrigger;
 use ger_core::names::TriggerKey;
@@ -11,6 +12,7 @@ use kube_sandbox::Sandbox;
 
 use crate::fleet::Replica;
 use crate::kubelet::{Kubelet, Seen};
+use crate::wait::look_until;
 
 /// One cluster of the scene.
 #[derive(Debug)]
@@ -47,6 +49,19 @@ impl Scene {
         let replicas = self.replicas();
         let owns = |it: &&Replica| it.handle.shards().owns(key);
         replicas.values().filter(owns).map(|it| it.name.clone()).collect()
+    }
+
+    /// What `look` finds within `limit`; else the story ends with what is to be seen.
+    pub(crate) async fn until<T>(
+        &self,
+        limit: Duration,
+        what: &str,
+        look: impl AsyncFnMut() -> Option<T>,
+    ) -> T {
+        match look_until(limit, look).await {
+            Some(found) => found,
+            None => panic!("not within {limit:?}: {what}\n{}", self.report().await),
+        }
     }
 
     /// Triggers, Jobs and holders, for a message.
