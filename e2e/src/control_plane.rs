@@ -14,6 +14,7 @@ use kube::{Client, Config};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::OnceCell;
 
 use self::identity::Identity;
 use crate::wait::look_until;
@@ -37,6 +38,12 @@ const AUDIT: &str = r#"{
         { "level": "None" }
     ]
 }"#;
+
+/// Runs a program until it is told, by the end of its own input, that nobody needs it any more.
+const LEASH: &str = r#""$@" & read -r _; kill -KILL $!; wait"#;
+
+/// The one that all tests of a process share, as far as they ask for it.
+static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
 
 /// The programs of a control plane.
 #[derive(Clone, Debug)]
@@ -95,6 +102,11 @@ impl ControlPlane {
         plane.ready().await;
         plane.spawn_controllers();
         plane
+    }
+
+    /// The one that all tests of this process share; it ends with the process.
+    pub async fn shared(assets: &Assets) -> &'static Self {
+        SHARED.get_or_init(|| Self::start(assets, "shared")).await
     }
 
     /// For an administrator, with everything in it.
@@ -194,9 +206,12 @@ impl ControlPlane {
         let log = std::fs::File::create(self.folder.path().join(format!("{name}.log")));
         let log = log.expect("the folder is ours");
         let again = log.try_clone().expect("a file has two handles");
-        let child = Command::new(program)
+        // Whoever started this may be killed, or end without dropping anything: the pipe ends then.
+        let child = Command::new("/bin/sh")
+            .args(["-c", LEASH, name])
+            .arg(program)
             .args(arguments)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(log)
             .stderr(again)
             .spawn();
@@ -226,8 +241,7 @@ impl ControlPlane {
 impl Drop for ControlPlane {
     fn drop(&mut self) {
         for child in &mut self.children {
-            // What has ended by itself cannot be killed, and is waited for all the same.
-            drop(child.kill());
+            drop(child.stdin.take());
             drop(child.wait());
         }
     }

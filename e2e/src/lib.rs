@@ -7,22 +7,37 @@
 
 #![expect(clippy::panic, reason = "what a story expected and did not see ends it")]
 
+#[cfg(feature = "product")]
 pub mod cluster;
 pub mod control_plane;
+#[cfg(feature = "product")]
 pub mod fleet;
+#[cfg(feature = "product")]
 pub mod gate;
+#[cfg(feature = "product")]
 pub mod ground;
+#[cfg(feature = "product")]
 pub mod kubelet;
+#[cfg(feature = "product")]
 pub mod objects;
+#[cfg(feature = "product")]
 pub mod real;
+#[cfg(feature = "product")]
 pub mod remotes;
+#[cfg(feature = "product")]
 pub mod scene;
 pub mod wait;
 
+#[cfg(feature = "product")]
 pub use cluster::Cluster;
+#[cfg(feature = "product")]
 pub use fleet::Fleet;
+#[cfg(feature = "product")]
 pub use gate::Step;
+#[cfg(feature = "product")]
 pub use kubelet::Work;
+#[cfg(feature = "product")]
 pub use objects::{action, git_repo, trigger};
+#[cfg(feature = "product")]
 pub use remotes::{Failure, HostKeyOf, Repo};
 pub use wait::{hours, mins, secs};

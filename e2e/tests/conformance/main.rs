@@ -1,0 +1,12 @@
+//! What Kubernetes does, a case a rule, against whichever cluster the environment names.
+//!
+//! Nothing: a sandbox for each case. `KUBEBUILDER_ASSETS`: one etcd and kube-apiserver for all, started
+//! here. `KUBECONFIG`: that cluster. Where the sandbox and a real server differ, the sandbox is wrong.
+#![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
+#![expect(clippy::panic, reason = "what a case expected and did not see ends it")]
+
+mod crds;
+mod ground;
+mod objects;
+mod programs;
+mod shapes;
