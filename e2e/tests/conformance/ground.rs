@@ -91,7 +91,7 @@ impl Ground {
         let body = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
         let made = self.post("/api/v1/namespaces", &body).await;
         assert_eq!(made.code, 201, "{}", made.text);
-        if self.has_controllers() && !matches!(self.cluster, Cluster::Sandbox { .. }) {
+        if self.has_controllers() {
             let account = format!("/api/v1/namespaces/{name}/serviceaccounts/default");
             let is_there = async || (self.get(&account).await.code == 200).then_some(());
             self.eventually("the namespace's default service account", is_there).await;

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
 #![expect(clippy::panic, reason = "what a case expected and did not see ends it")]
 
+mod accounts;
 mod crds;
 mod ground;
 mod objects;

@@ -1,6 +1,6 @@
 //! One cluster: its store, its clock and its faults, shared by every way to reach it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -9,8 +9,10 @@ use crate::{
     api::{Call, Effect, Options, Strictness, Target, create},
     audit::AuditEntry,
     clock::Clock,
+    error::Error,
     fault::Faults,
     store::State,
+    tls::Authority,
 };
 
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub(crate) struct Cluster {
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     state: Mutex<State>,
+    /// Founded when the first asks: most clusters have no servers.
+    authority: OnceLock<Authority>,
 }
 
 impl Cluster {
@@ -27,6 +31,7 @@ impl Cluster {
             clock: Clock::start(),
             faults: Faults::default(),
             state: Mutex::new(State::new(&name)),
+            authority: OnceLock::new(),
             name,
         };
         for namespace in ["default", "kube-system", "kube-public", "kube-node-lease"] {
@@ -61,6 +66,15 @@ impl Cluster {
     /// the process may still look.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who vouches for this cluster's servers; the same for all of them.
+    pub(crate) fn authority(&self) -> Result<&Authority, Error> {
+        if let Some(known) = self.authority.get() {
+            return Ok(known);
+        }
+        let authority = Authority::found(&self.name)?;
+        Ok(self.authority.get_or_init(|| authority))
     }
 
     pub(crate) fn record(&self, entry: AuditEntry) {

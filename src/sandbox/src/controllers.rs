@@ -1,6 +1,7 @@
 //! What happens in a cluster by itself: owned objects follow their owners, finished Jobs and dying
 //! namespaces end.
 
+mod accounts;
 mod collector;
 mod finished;
 mod namespaces;
@@ -13,8 +14,9 @@ use tokio::time::sleep;
 
 use crate::{
     api::{
-        Call, Options, Target,
+        Call, Options, Target, create,
         delete::{self, Deletion, Propagation},
+        update,
     },
     audit::AuditEntry,
     cluster::Cluster,
@@ -34,6 +36,7 @@ pub(crate) async fn run(cluster: Arc<Cluster>) {
         let now = cluster.now();
         finished::round(&cluster, now);
         namespaces::round(&cluster, now);
+        accounts::round(&cluster, now);
         collector::round(&cluster, now);
         let due = finished::next(&cluster, now);
         tokio::select! {
@@ -83,16 +86,50 @@ fn remove(
         Ok(written) => written.code,
         Err(refusal) => refusal.code,
     };
+    record(state, &call, ("delete", object::uid(object), code));
+}
+
+/// Creates an object, on record.
+fn add(
+    state: &mut State,
+    (resource, object): (&Arc<Resource>, Value),
+    (manager, now): (&str, Timestamp),
+) {
+    let Some(call) = call(resource, &object, (manager, now)) else { return };
+    let (uid, code) = match create::create(state, &call, object) {
+        Ok(written) => (object::uid(&written.object.value).to_owned(), written.code),
+        Err(refusal) => (String::new(), refusal.code),
+    };
+    record(state, &call, ("create", &uid, code));
+}
+
+/// Puts an object in the place of what it was, on record.
+fn change(
+    state: &mut State,
+    (resource, object): (&Arc<Resource>, Value),
+    (manager, now): (&str, Timestamp),
+) {
+    let Some(call) = call(resource, &object, (manager, now)) else { return };
+    let uid = object::uid(&object).to_owned();
+    let code = match update::update(state, &call, object) {
+        Ok(written) => written.code,
+        Err(refusal) => refusal.code,
+    };
+    record(state, &call, ("update", &uid, code));
+}
+
+fn record(state: &mut State, call: &Call, (verb, uid, code): (&str, &str, u16)) {
+    let resource = &call.target.resource;
     state.audit.record(AuditEntry {
-        at: now,
-        client: manager.to_owned(),
-        verb: "delete".to_owned(),
+        at: call.now,
+        client: call.options.manager.clone(),
+        verb: verb.to_owned(),
         group: resource.group.clone(),
         resource: resource.plural.clone(),
         subresource: String::new(),
         namespace: call.target.namespace.clone().unwrap_or_default(),
         name: call.target.name.clone(),
-        uid: object::uid(object).to_owned(),
+        uid: uid.to_owned(),
         code,
     });
 }

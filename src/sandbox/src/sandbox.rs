@@ -91,7 +91,8 @@ impl Sandbox {
     }
 
     /// The controllers of a cluster, as far as there are any: owner garbage collection, the end of
-    /// finished Jobs, the end of namespaces. Nothing of this happens unless somebody drives it.
+    /// finished Jobs, the end of namespaces, and what each has in it from the first: its `default`
+    /// service account and the `kube-root-ca.crt` ConfigMap. Nothing of this happens unless somebody drives it.
     pub fn run_controllers(&self) -> impl Future<Output = ()> + Send + 'static {
         controllers::run(Arc::clone(&self.cluster))
     }

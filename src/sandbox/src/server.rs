@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{cluster::Cluster, error::Error, http as api, tls::Identity};
+use crate::{cluster::Cluster, error::Error, http as api};
 
 /// What the token of an administrator is known by when the user agent says nothing.
 const ADMIN: &str = "admin";
@@ -44,7 +44,8 @@ impl Server {
         let listen = |source| Error::Listen { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
-        let identity = Identity::issue(&cluster.name, &addr.ip().to_string())?;
+        let authority = cluster.authority()?;
+        let (ca_pem, config) = (authority.pem(), authority.serve(&addr.ip().to_string())?);
         let token = new_token(&cluster);
         let tokens = Arc::new(Mutex::new(BTreeMap::from([(token.clone(), None)])));
 
@@ -52,10 +53,10 @@ impl Server {
         let door = Door {
             cluster: Arc::clone(&cluster),
             tokens: Arc::clone(&tokens),
-            tls: TlsAcceptor::from(identity.config),
+            tls: TlsAcceptor::from(config),
         };
         tasks.spawn(accept(listener, door));
-        Ok(Self { cluster, addr, ca_pem: identity.ca_pem, token, tokens, tasks })
+        Ok(Self { cluster, addr, ca_pem, token, tokens, tasks })
     }
 
     /// Where it listens.

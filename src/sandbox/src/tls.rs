@@ -1,6 +1,6 @@
 //! A certificate authority of the cluster's own, and what it signs.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -14,24 +14,38 @@ use rustls::{
 
 use crate::error::Error;
 
-/// What a server needs to prove itself, and a client to believe it.
-pub(crate) struct Identity {
-    pub(crate) ca_pem: String,
-    pub(crate) config: Arc<ServerConfig>,
+/// Who vouches for the cluster's servers.
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl fmt::Debug for Authority {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("Authority").finish_non_exhaustive()
+    }
 }
 
-impl Identity {
-    /// Makes an authority and a certificate for the loopback names.
-    pub(crate) fn issue(cluster: &str, address: &str) -> Result<Self, Error> {
-        let certificate = |source| Error::Certificate { source };
+fn certificate(source: rcgen::Error) -> Error {
+    Error::Certificate { source }
+}
+
+impl Authority {
+    pub(crate) fn found(cluster: &str) -> Result<Self, Error> {
         let mut authority = CertificateParams::default();
         let title = format!("{cluster} sandbox CA");
         authority.distinguished_name.push(DnType::CommonName, title);
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().map_err(certificate)?;
-        let authority = CertifiedIssuer::self_signed(authority, key).map_err(certificate)?;
+        let issuer = CertifiedIssuer::self_signed(authority, key).map_err(certificate)?;
+        Ok(Self(issuer))
+    }
 
+    /// What others must trust.
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// What a server needs to prove itself under the loopback names and one address.
+    pub(crate) fn serve(&self, address: &str) -> Result<Arc<ServerConfig>, Error> {
         let mut names: Vec<String> =
             ["localhost", "127.0.0.1", "::1", "kubernetes.default.svc"].map(str::to_owned).into();
         if !names.iter().any(|it| it == address) {
@@ -42,7 +56,7 @@ impl Identity {
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         server.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().map_err(certificate)?;
-        let signed = server.signed_by(&key, &authority).map_err(certificate)?;
+        let signed = server.signed_by(&key, &self.0).map_err(certificate)?;
 
         let private = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let tls = |source| Error::Tls { source };
@@ -53,6 +67,6 @@ impl Identity {
             .with_single_cert(vec![signed.der().clone()], private)
             .map_err(tls)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { ca_pem: authority.pem(), config: Arc::new(config) })
+        Ok(Arc::new(config))
     }
 }
