@@ -82,7 +82,7 @@ impl Sandbox {
     pub fn compact(&self) {
         let state = &mut *self.cluster.lock();
         let revision = state.revision;
-        state.tables.values_mut().for_each(|it| it.log.compact(revision));
+        state.tables.values_mut().for_each(|it| it.compact(revision));
     }
 
     /// Appends to what `kubectl logs` shows of a container.

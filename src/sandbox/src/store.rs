@@ -3,12 +3,10 @@
 //! A write changes the table and appends to the log under the same lock, so a list and a watch
 //! from its version can neither miss nor repeat a change.
 
+mod content;
 pub(crate) mod log;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -19,24 +17,47 @@ use crate::{
     object,
     random::Random,
     registry::{Registry, Resource},
+    selector::Selector,
     store::log::{Change, Kind, Log},
 };
+
+pub(crate) use self::content::Content;
+
+/// So many of the last writes of a table are kept as values: those objects are likely to be written again.
+const UNPACKED: usize = 512;
 
 /// An object as it was at one revision. Never changed: a write makes another.
 #[derive(Debug)]
 pub(crate) struct Stored {
-    pub(crate) value: Value,
-    json: OnceLock<Bytes>,
+    pub(crate) value: Content,
 }
 
 impl Stored {
     pub(crate) fn new(value: Value) -> Arc<Self> {
-        Arc::new(Self { value, json: OnceLock::new() })
+        Arc::new(Self { value: Content::from(value) })
     }
 
     /// The object as JSON; written once, whoever and how many ask.
     pub(crate) fn json(&self) -> Bytes {
-        self.json.get_or_init(|| Bytes::from(self.value.to_string())).clone()
+        self.value.json()
+    }
+
+    /// Whether a selector takes it. It is not kept as a value for that.
+    pub(crate) fn matches(&self, selector: &Selector) -> bool {
+        selector.takes_all() || self.value.peek(|it| selector.matches(it))
+    }
+
+    /// Whether its JSON is of that version already. Keys are in order there, and this one is the first.
+    pub(crate) fn is_written_as(&self, api_version: &str) -> bool {
+        let json = self.json();
+        let rest = json.strip_prefix(br#"{"apiVersion":""#);
+        rest.and_then(|it| it.strip_prefix(api_version.as_bytes()))
+            .is_some_and(|it| it.starts_with(b"\""))
+    }
+
+    /// The same object as JSON alone, which takes a fraction of the memory.
+    pub(crate) fn packed(&self) -> Arc<Self> {
+        Arc::new(Self { value: self.value.packed() })
     }
 }
 
@@ -73,6 +94,23 @@ impl Table {
             log: Log::starting_at(revision),
             changed: watch::Sender::new(revision),
         }
+    }
+
+    /// Keeps only what was written last ready to be read as values.
+    fn pack(&mut self, unpacked: usize) {
+        while let Some((key, was, packed)) = self.log.pack(unpacked) {
+            if let Some(slot) = self.objects.get_mut(key)
+                && Arc::ptr_eq(slot, &was)
+            {
+                *slot = packed;
+            }
+        }
+    }
+
+    /// Forgets all that happened up to a revision.
+    pub(crate) fn compact(&mut self, revision: u64) {
+        self.pack(0);
+        self.log.compact(revision);
     }
 
     /// The objects as they were at a revision, or nothing when that was compacted away.
@@ -197,7 +235,10 @@ impl State {
             };
             let kind = if kind == Kind::Added && before.is_some() { Kind::Modified } else { kind };
             let object = Arc::clone(&stored);
+            // Few ask what it was before, and not for long.
+            let before = before.map(|it| it.packed());
             table.log.append(Change { revision, kind, key, object, before });
+            table.pack(UNPACKED);
             table.changed.send_replace(revision);
         }
         self.changed.send_replace(revision);

@@ -87,7 +87,7 @@ pub(crate) fn delete(state: &mut State, call: &Call, deletion: &Deletion) -> Res
             object::set_meta(&mut object, "generation", Some(generation.into()));
         }
     }
-    let stored = if object == existing.value { existing } else { call.commit(state, object) };
+    let stored = if existing.value == object { existing } else { call.commit(state, object) };
     if call.resource().table == kinds::DEFINITIONS {
         end_instances(state, call, &stored.value);
     }

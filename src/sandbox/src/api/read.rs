@@ -47,9 +47,7 @@ pub(crate) fn present(target: &Target, stored: &Stored) -> Value {
 /// The same as JSON; most objects are stored in the version they are asked for in.
 pub(crate) fn present_json(target: &Target, stored: &Stored) -> Bytes {
     let resource = &target.resource;
-    let stored_version = stored.value["apiVersion"].as_str();
-    let group_matches = kinds::is_stored_as_shown(resource);
-    if group_matches && stored_version == Some(target.api_version().as_str()) {
+    if kinds::is_stored_as_shown(resource) && stored.is_written_as(&target.api_version()) {
         return stored.json();
     }
     Bytes::from(present(target, stored).to_string())
@@ -73,7 +71,7 @@ pub(crate) fn list(state: &State, target: &Target, listing: &Listing) -> Result<
     let namespace = target.namespace.as_deref();
     let mut matching = Table::within(objects, namespace)
         .filter(|(key, _)| start.as_ref().is_none_or(|it| *key > it))
-        .filter(|(_, it)| listing.selector.matches(&it.value));
+        .filter(|(_, it)| it.matches(&listing.selector));
     let limit = if listing.limit == 0 { usize::MAX } else { listing.limit };
     let mut page = Vec::new();
     let mut last = None;

@@ -37,7 +37,7 @@ fn empty(state: &mut State, namespace: &str, now: Timestamp) -> bool {
             objects.map(|(_, it)| it.clone()).collect::<Vec<_>>()
         };
         for object in content(state).iter().filter(|it| !object::is_deleting(&it.value)) {
-            let what = (&resource, &object.value);
+            let what = (&resource, &*object.value);
             controllers::remove(state, what, Propagation::Background, (MANAGER, now));
         }
         left += content(state).len();
@@ -51,7 +51,7 @@ fn finalize(state: &mut State, name: &str) {
     object["spec"] = serde_json::json!({});
     if object::finalizers(&object).is_empty() {
         state.remove("namespaces", object);
-    } else if object != namespace.value {
+    } else if namespace.value != object {
         state.put("namespaces", object);
     }
 }

@@ -149,7 +149,7 @@ impl Watch {
         let Some(table) = state.table(&self.target.resource) else { return };
         let namespace = self.target.namespace.clone();
         let objects: Vec<Arc<Stored>> = Table::within(&table.objects, namespace.as_deref())
-            .filter(|(_, it)| self.selector.matches(&it.value))
+            .filter(|(_, it)| it.matches(&self.selector))
             .map(|(_, it)| Arc::clone(it))
             .collect();
         for object in objects {
@@ -233,8 +233,8 @@ impl Watch {
         if self.target.namespace.as_ref().is_some_and(|it| *it != change.key.namespace) {
             return;
         }
-        let matched = change.before.as_ref().is_some_and(|it| self.selector.matches(&it.value));
-        let matches = self.selector.matches(&change.object.value);
+        let matched = change.before.as_ref().is_some_and(|it| it.matches(&self.selector));
+        let matches = change.object.matches(&self.selector);
         let kind = match change.kind {
             Kind::Deleted if matched || matches => "DELETED",
             Kind::Deleted => return,

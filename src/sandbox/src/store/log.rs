@@ -31,11 +31,13 @@ pub(crate) struct Log {
     changes: VecDeque<Change>,
     /// Changes up to this revision are forgotten.
     compacted: u64,
+    /// How many of the oldest are packed.
+    packed: usize,
 }
 
 impl Log {
     pub(crate) fn starting_at(revision: u64) -> Self {
-        Self { changes: VecDeque::new(), compacted: revision.saturating_sub(1) }
+        Self { changes: VecDeque::new(), compacted: revision.saturating_sub(1), packed: 0 }
     }
 
     pub(crate) fn append(&mut self, change: Change) {
@@ -44,13 +46,28 @@ impl Log {
             && let Some(oldest) = self.changes.pop_front()
         {
             self.compacted = oldest.revision;
+            self.packed = self.packed.saturating_sub(1);
         }
+    }
+
+    /// Packs the oldest change that is not packed yet, if there are more of those than `unpacked`: gives
+    /// whose it was, what it held, and what it holds now.
+    pub(crate) fn pack(&mut self, unpacked: usize) -> Option<(&Key, Arc<Stored>, Arc<Stored>)> {
+        if self.changes.len().saturating_sub(self.packed) <= unpacked {
+            return None;
+        }
+        let change = self.changes.get_mut(self.packed)?;
+        self.packed += 1;
+        let packed = change.object.packed();
+        let was = std::mem::replace(&mut change.object, Arc::clone(&packed));
+        Some((&change.key, was, packed))
     }
 
     /// Forgets all that happened up to a revision.
     pub(crate) fn compact(&mut self, revision: u64) {
         while self.changes.front().is_some_and(|it| it.revision <= revision) {
             self.changes.pop_front();
+            self.packed = self.packed.saturating_sub(1);
         }
         self.compacted = self.compacted.max(revision);
     }

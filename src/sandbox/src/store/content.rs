@@ -1,0 +1,96 @@
+//! How is one object held? As a value while it is written often, as JSON alone after that.
+
+use std::{fmt, ops::Deref, sync::OnceLock};
+
+use bytes::Bytes;
+use serde_json::Value;
+
+/// An object that is there as a value, as JSON, or both. One is made of the other when it is asked for.
+#[derive(Default)]
+pub(crate) struct Content {
+    value: OnceLock<Value>,
+    json: OnceLock<Bytes>,
+}
+
+impl Content {
+    pub(super) fn json(&self) -> Bytes {
+        self.json.get_or_init(|| Bytes::from((**self).to_string())).clone()
+    }
+
+    /// A copy of which only JSON is there: maps of a value take many times as much memory.
+    pub(super) fn packed(&self) -> Self {
+        Self { value: OnceLock::new(), json: OnceLock::from(self.json()) }
+    }
+
+    /// What `look` says of the object. One that is JSON alone stays so.
+    pub(super) fn peek<T>(&self, look: impl FnOnce(&Value) -> T) -> T {
+        match self.value.get() {
+            Some(value) => look(value),
+            None => look(&self.parsed()),
+        }
+    }
+
+    /// Either is there from the beginning, and what is JSON here was written here.
+    fn parsed(&self) -> Value {
+        let json = self.json.get().map(|it| serde_json::from_slice(it));
+        json.and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+impl From<Value> for Content {
+    fn from(value: Value) -> Self {
+        Self { value: OnceLock::from(value), json: OnceLock::new() }
+    }
+}
+
+impl Deref for Content {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        self.value.get_or_init(|| self.parsed())
+    }
+}
+
+impl PartialEq<Value> for Content {
+    fn eq(&self, other: &Value) -> bool {
+        **self == *other
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_packed_reads_as_before() {
+        let object = json!({
+            "metadata": { "name": "one", "labels": { "a\"b": "ü\u{0}" } },
+            "spec": { "most": u64::MAX, "least": i64::MIN, "part": 0.1, "none": null, "list": [] },
+        });
+        let content = Content::from(object.clone());
+
+        let packed = content.packed();
+
+        assert!(packed.value.get().is_none());
+        assert!(packed == object);
+        assert_eq!(packed.json(), content.json());
+    }
+
+    #[test]
+    fn a_look_leaves_it_packed() {
+        let packed = Content::from(json!({ "kind": "Lease" })).packed();
+
+        let kind = packed.peek(|it| it["kind"] == "Lease");
+
+        assert!(kind);
+        assert!(packed.value.get().is_none());
+    }
+}
