@@ -73,6 +73,7 @@ impl Ground {
             (Cluster::Given, serde_json::to_string(&read).unwrap())
         } else {
             let sandbox = Sandbox::new("conformance");
+            sandbox.enforce_rbac();
             let server = sandbox.serve(([127, 0, 0, 1], 0).into()).await.unwrap();
             controllers.spawn(sandbox.run_controllers());
             let kubeconfig = server.kubeconfig();

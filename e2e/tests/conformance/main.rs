@@ -7,7 +7,11 @@
 
 mod accounts;
 mod crds;
+mod escalation;
 mod ground;
 mod objects;
+mod people;
 mod programs;
+mod rbac;
+mod reviews;
 mod shapes;

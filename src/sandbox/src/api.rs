@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
+    auth::User,
     kinds, object,
     refusal::{Refusal, Result},
     registry::{Resource, Version},
@@ -75,6 +76,8 @@ pub(crate) struct Options {
     pub(crate) manager: String,
     pub(crate) force: bool,
     pub(crate) strictness: Strictness,
+    /// Who writes; nobody in particular when it is the cluster itself.
+    pub(crate) user: Option<Arc<User>>,
 }
 
 /// A write on its way through the API.
@@ -151,6 +154,11 @@ impl Call {
         let warnings = self.unknown_fields(&unknown)?;
         kinds::to_storage(self.resource(), &mut body);
         Ok(Draft { object: body, warnings, owners: Owners::OfUpdate })
+    }
+
+    /// What a body says that asks for an answer and not to be kept.
+    pub(crate) fn read(&self, body: Value) -> Result<Value> {
+        self.decode(body).map(|it| it.object)
     }
 
     fn settle_kind(&self, body: &mut Value) -> Result<()> {

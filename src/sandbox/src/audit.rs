@@ -14,6 +14,8 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// Who asked: a name given with the router, a token's name, or a user agent.
     pub client: String,
+    /// As whom: the user that the API took the client for, or whom it impersonated.
+    pub user: String,
     /// `create`, `update`, `patch`, `delete` or `deletecollection`.
     pub verb: String,
     /// The API group; empty for the core.

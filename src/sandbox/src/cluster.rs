@@ -1,16 +1,24 @@
 //! One cluster: its store, its clock and its faults, shared by every way to reach it.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::{
+    collections::HashSet,
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     api::{Call, Effect, Options, Strictness, Target, create},
     audit::AuditEntry,
+    auth::{Mode, RBAC, bootstrap},
     clock::Clock,
     error::Error,
     fault::Faults,
+    object,
     store::State,
     tls::Authority,
 };
@@ -23,6 +31,10 @@ pub(crate) struct Cluster {
     state: Mutex<State>,
     /// Founded when the first asks: most clusters have no servers.
     authority: OnceLock<Authority>,
+    /// The same as in the state, for those who would not wait for its lock.
+    has_rbac: AtomicBool,
+    /// Who has acted as somebody else.
+    impersonators: Mutex<HashSet<String>>,
 }
 
 impl Cluster {
@@ -32,30 +44,61 @@ impl Cluster {
             faults: Faults::default(),
             state: Mutex::new(State::new(&name)),
             authority: OnceLock::new(),
+            has_rbac: AtomicBool::new(false),
+            impersonators: Mutex::default(),
             name,
         };
         for namespace in ["default", "kube-system", "kube-public", "kube-node-lease"] {
-            cluster.found(namespace);
+            cluster.found(("", "namespaces"), json!({ "metadata": { "name": namespace } }));
         }
         cluster
     }
 
-    /// Creates one of the namespaces that every cluster begins with.
-    fn found(&self, name: &str) {
+    /// Creates one of the objects that every cluster begins with, unless it is there.
+    fn found(&self, (group, plural): (&str, &str), body: Value) {
         let state = &mut *self.lock();
-        let Some(resource) = state.registry.find("", "namespaces") else { return };
+        let Some(resource) = state.registry.find(group, plural) else { return };
+        let name = object::name(&body).to_owned();
         let target = Target {
             resource,
             version: "v1".to_owned(),
             namespace: None,
-            name: name.to_owned(),
+            name: name.clone(),
             subresource: String::new(),
         };
         let call = Call { target, options: Options::of_manager("kube-apiserver"), now: self.now() };
-        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-        if let Err(refusal) = create::create(state, &call, body) {
-            tracing::error!(status = %refusal.status(), "cannot create the namespace {name}");
+        if let Err(refusal) = create::create(state, &call, body)
+            && refusal.code != 409
+        {
+            tracing::error!(status = %refusal.status(), "cannot create {plural} {name}");
         }
+    }
+
+    /// From now on roles and bindings decide who may do what.
+    pub(crate) fn enforce_rbac(&self) {
+        for role in bootstrap::roles() {
+            self.found((RBAC, "clusterroles"), role);
+        }
+        for binding in bootstrap::bindings() {
+            self.found((RBAC, "clusterrolebindings"), binding);
+        }
+        self.lock().authorization = Mode::Rbac;
+        self.has_rbac.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        if self.has_rbac.load(Ordering::Acquire) { Mode::Rbac } else { Mode::AlwaysAllow }
+    }
+
+    pub(crate) fn remember_impersonator(&self, name: &str) {
+        let mut known = self.impersonators.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains(name) {
+            known.insert(name.to_owned());
+        }
+    }
+
+    pub(crate) fn is_impersonator(&self, name: &str) -> bool {
+        self.impersonators.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -89,6 +132,7 @@ impl Options {
             manager: manager.to_owned(),
             force: false,
             strictness: Strictness::Warn,
+            user: None,
         }
     }
 }

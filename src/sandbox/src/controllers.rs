@@ -123,6 +123,7 @@ fn record(state: &mut State, call: &Call, (verb, uid, code): (&str, &str, u16)) 
     state.audit.record(AuditEntry {
         at: call.now,
         client: call.options.manager.clone(),
+        user: "system:kube-controller-manager".to_owned(),
         verb: verb.to_owned(),
         group: resource.group.clone(),
         resource: resource.plural.clone(),

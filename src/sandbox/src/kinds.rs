@@ -1,5 +1,6 @@
 //! What single kinds do beyond being stored: their defaults, rules and effects.
 
+mod access;
 mod definition;
 mod event;
 mod job;
@@ -103,24 +104,12 @@ pub(crate) fn fill_in(resource: &Resource, object: &mut Value) {
         "namespaces" => namespace::fill_in(object),
         DEFINITIONS => definition::fill_in(object),
         "rolebindings.rbac.authorization.k8s.io"
-        | "clusterrolebindings.rbac.authorization.k8s.io" => fill_in_binding(object),
+        | "clusterrolebindings.rbac.authorization.k8s.io" => access::fill_in_binding(object),
         "events" => {
             fill(object, "reportingComponent", "".into());
             fill(object, "reportingInstance", "".into());
         }
         _ => {}
-    }
-}
-
-fn fill_in_binding(object: &mut Value) {
-    let group = "rbac.authorization.k8s.io";
-    if let Some(role) = object.get_mut("roleRef") {
-        fill(role, "apiGroup", group.into());
-    }
-    for subject in object::items_mut(object, "/subjects") {
-        if subject["kind"] != "ServiceAccount" {
-            fill(subject, "apiGroup", group.into());
-        }
     }
 }
 
@@ -162,7 +151,12 @@ pub(crate) fn validate(resource: &Resource, object: &Value, old: Option<&Value>)
         "leases.coordination.k8s.io" => validate_lease(object),
         DEFINITIONS => definition::validate(object, old),
         "rolebindings.rbac.authorization.k8s.io"
-        | "clusterrolebindings.rbac.authorization.k8s.io" => validate_binding(object, old),
+        | "clusterrolebindings.rbac.authorization.k8s.io" => {
+            access::validate_binding(resource, object, old)
+        }
+        "roles.rbac.authorization.k8s.io" | "clusterroles.rbac.authorization.k8s.io" => {
+            access::validate_role(resource, object)
+        }
         _ => Vec::new(),
     }
 }
@@ -179,17 +173,6 @@ fn validate_lease(object: &Value) -> Vec<Cause> {
             };
             faults.push(Cause::invalid(format!("spec.{field}"), value, detail));
         }
-    }
-    faults
-}
-
-fn validate_binding(object: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let mut faults = Vec::new();
-    if old.is_some_and(|it| it["roleRef"] != object["roleRef"]) {
-        faults.push(Cause::invalid("roleRef", &object["roleRef"], "cannot change roleRef"));
-    }
-    if object::text(object, "/roleRef/name").is_empty() {
-        faults.push(Cause::required("roleRef.name", ""));
     }
     faults
 }

@@ -5,6 +5,7 @@
 
 mod api;
 mod audit;
+mod auth;
 mod clock;
 mod cluster;
 mod controllers;

@@ -159,6 +159,17 @@ impl Refusal {
         Self::new(403, "Forbidden", message).about(subject)
     }
 
+    /// 403, of somebody who may not; the subject has no name where a collection is meant, and nothing
+    /// at all where a path is.
+    pub(crate) fn unauthorized(subject: &Subject<'_>, why: &str) -> Self {
+        let message = match (subject.kind, subject.name) {
+            ("", _) => format!("forbidden: {why}"),
+            (_, "") => format!("{} is forbidden: {why}", subject.qualified()),
+            (_, name) => format!("{} \"{name}\" is forbidden: {why}", subject.qualified()),
+        };
+        Self::new(403, "Forbidden", message).about(subject)
+    }
+
     /// 422. The subject names the kind here, not the resource.
     pub(crate) fn invalid(subject: &Subject<'_>, causes: &[Cause]) -> Self {
         let lines: Vec<String> = causes.iter().map(Cause::line).collect();
@@ -180,7 +191,9 @@ impl Refusal {
 
     pub(crate) fn wrong_method() -> Self {
         let message = "the server does not allow this method on the requested resource";
-        Self::new(405, "MethodNotAllowed", message)
+        let mut refusal = Self::new(405, "MethodNotAllowed", message);
+        refusal.status["details"] = json!({});
+        refusal
     }
 
     pub(crate) fn wrong_media(accepted: &str) -> Self {

@@ -5,8 +5,15 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{Router, extract::Request};
 
 use crate::{
-    audit::AuditEntry, cluster::Cluster, controllers, error::Error, fault::Fault, http,
-    server::Server, store::Key,
+    audit::AuditEntry,
+    auth::User,
+    cluster::Cluster,
+    controllers,
+    error::Error,
+    fault::Fault,
+    http::{self, Caller},
+    server::Server,
+    store::Key,
 };
 
 /// One cluster: its API, its objects, its faults. Clones are the same cluster.
@@ -30,19 +37,41 @@ impl Sandbox {
     ///
     /// Requests belong to whom their user agent names, or to `in-process`.
     pub fn router(&self) -> Router {
-        self.routed(None)
+        self.routed(&Caller::admin(None))
     }
 
     /// The same, with all requests belonging to `client`, for the audit and for faults.
     pub fn client_router(&self, client: &str) -> Router {
-        self.routed(Some(client.to_owned()))
+        self.routed(&Caller::admin(Some(client)))
     }
 
-    fn routed(&self, client: Option<String>) -> Router {
-        let cluster = Arc::clone(&self.cluster);
+    /// The same for somebody who is no administrator: `jane`, or a service account by the name it has
+    /// as a user, `system:serviceaccount:NAMESPACE:NAME`, whose groups come with it.
+    ///
+    /// Only where [`Sandbox::enforce_rbac`] was called does that limit anything.
+    pub fn router_as(&self, user: &str, groups: &[&str]) -> Router {
+        self.routed(&Caller { client: None, user: Arc::new(User::of(user, groups)) })
+    }
+
+    /// The same, with all requests belonging to `client`, for the audit and for faults.
+    pub fn client_router_as(&self, client: &str, user: &str, groups: &[&str]) -> Router {
+        let user = Arc::new(User::of(user, groups));
+        self.routed(&Caller { client: Some(client.to_owned()), user })
+    }
+
+    fn routed(&self, caller: &Caller) -> Router {
+        let (cluster, caller) = (Arc::clone(&self.cluster), caller.clone());
         Router::new().fallback(move |request: Request| {
-            http::answer(Arc::clone(&cluster), client.clone(), request)
+            http::answer(Arc::clone(&cluster), caller.clone(), request)
         })
+    }
+
+    /// From now on roles and bindings decide who may do what, as with `--authorization-mode=RBAC`.
+    ///
+    /// The cluster gets the roles and bindings that every such cluster begins with. Administrators,
+    /// who are in `system:masters`, may still do everything.
+    pub fn enforce_rbac(&self) {
+        self.cluster.enforce_rbac();
     }
 
     /// Serves the API over TCP with TLS and a bearer token, until the server is stopped or dropped.

@@ -20,13 +20,18 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use crate::{cluster::Cluster, error::Error, http as api};
+use crate::{
+    auth::{Mode, User},
+    cluster::Cluster,
+    error::Error,
+    http::{self as api, Caller},
+};
 
 /// What the token of an administrator is known by when the user agent says nothing.
 const ADMIN: &str = "admin";
 
 /// The tokens that open the door, each with its client.
-type Tokens = Mutex<BTreeMap<String, Option<String>>>;
+type Tokens = Mutex<BTreeMap<String, Caller>>;
 
 /// A cluster being served over TCP. Dropping it ends that; the cluster lives on.
 #[derive(Debug)]
@@ -47,7 +52,7 @@ impl Server {
         let authority = cluster.authority()?;
         let (ca_pem, config) = (authority.pem(), authority.serve(&addr.ip().to_string())?);
         let token = new_token(&cluster);
-        let tokens = Arc::new(Mutex::new(BTreeMap::from([(token.clone(), None)])));
+        let tokens = Arc::new(Mutex::new(BTreeMap::from([(token.clone(), Caller::admin(None))])));
 
         let mut tasks = JoinSet::new();
         let door = Door {
@@ -83,7 +88,7 @@ impl Server {
     pub fn token_for(&self, client: &str) -> String {
         let token = new_token(&self.cluster);
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.insert(token.clone(), Some(client.to_owned()));
+        tokens.insert(token.clone(), Caller::admin(Some(client)));
         token
     }
 
@@ -171,10 +176,16 @@ impl Door {
             tokens.get(it.trim()).cloned()
         });
         match known {
-            Some(client) => {
-                api::answer(Arc::clone(&self.cluster), client, request.map(Body::new)).await
+            Some(caller) => {
+                api::answer(Arc::clone(&self.cluster), caller, request.map(Body::new)).await
             }
-            None => api::unauthorized(),
+            None if value.is_some() => api::unauthorized(),
+            // Without authorization nobody is let in unknown.
+            None if self.cluster.mode() == Mode::AlwaysAllow => api::unauthorized(),
+            None => {
+                let caller = Caller { client: None, user: Arc::new(User::anonymous()) };
+                api::answer(Arc::clone(&self.cluster), caller, request.map(Body::new)).await
+            }
         }
     }
 }

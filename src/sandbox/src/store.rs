@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::{
     audit::Audit,
+    auth::{self, Index},
     object,
     random::Random,
     registry::{Registry, Resource},
@@ -62,7 +63,7 @@ impl Stored {
 }
 
 /// Which object of a table; cluster-scoped ones have no namespace.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Key {
     pub(crate) namespace: String,
     pub(crate) name: String,
@@ -149,6 +150,9 @@ pub(crate) struct State {
     pub(crate) changed: watch::Sender<u64>,
     /// What containers wrote, by Pod and container.
     logs: BTreeMap<(Key, String), String>,
+    pub(crate) authorization: auth::Mode,
+    /// Who may do what, until a role or a binding changes.
+    grants: Option<Arc<Index>>,
 }
 
 impl State {
@@ -161,6 +165,8 @@ impl State {
             tables: BTreeMap::new(),
             changed: watch::Sender::new(1),
             logs: BTreeMap::new(),
+            authorization: auth::Mode::AlwaysAllow,
+            grants: None,
         };
         let names: Vec<String> = state.registry.all().map(|it| it.table.clone()).collect();
         for name in names {
@@ -217,8 +223,21 @@ impl State {
         self.record(table, object, Kind::Deleted)
     }
 
+    /// Who may do what as of this moment; read anew only after a change of roles or bindings.
+    pub(crate) fn grants(&mut self) -> Arc<Index> {
+        if let Some(index) = &self.grants {
+            return Arc::clone(index);
+        }
+        let index = Arc::new(Index::read(self));
+        self.grants = Some(Arc::clone(&index));
+        index
+    }
+
     fn record(&mut self, table: &str, mut object: Value, kind: Kind) -> Arc<Stored> {
         self.open(table);
+        if self.grants.is_some() && table.ends_with(auth::RBAC) {
+            self.grants = None;
+        }
         self.revision += 1;
         let revision = self.revision;
         let version = Value::String(revision.to_string());

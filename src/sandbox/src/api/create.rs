@@ -42,6 +42,7 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
     }
     kinds::fill_in(call.resource(), &mut object);
     kinds::prepare_create(state, call.resource(), &mut object, call.now);
+    call.judge_grants(state, &object, None)?;
     call.judge(&object, None)?;
 
     let key = Key::of(&object);

@@ -90,6 +90,7 @@ pub(super) fn replace(
     kinds::fill_in(call.resource(), &mut object);
     kinds::prepare_update(call.resource(), old, &mut object, call.now);
     raise_generation(call, old, &mut object);
+    call.judge_grants(state, &object, Some(old))?;
     call.judge(&object, Some(old))?;
     check_finalizers(call, old, &object)?;
 

@@ -16,6 +16,14 @@ const MINOR: &str = "33";
 const VERBS: [&str; 8] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
+/// Reviews are answered; everything else is kept.
+fn verbs(resource: &Resource) -> &'static [&'static str] {
+    match resource.group.as_str() {
+        "authentication.k8s.io" | "authorization.k8s.io" => &VERBS[..1],
+        _ => &VERBS,
+    }
+}
+
 pub(super) fn document(exchange: &Exchange) -> Result<Response<Body>> {
     let state = exchange.cluster.lock();
     let registry = &state.registry;
@@ -94,7 +102,7 @@ fn resources(registry: &Registry, group: &str, version: &str) -> Result<Value> {
     for (resource, served) in registry.within(group, version) {
         let mut entry = json!({
             "name": resource.plural, "singularName": resource.singular,
-            "namespaced": resource.namespaced, "kind": resource.kind, "verbs": VERBS,
+            "namespaced": resource.namespaced, "kind": resource.kind, "verbs": verbs(resource),
         });
         for (field, names) in
             [("shortNames", &resource.short_names), ("categories", &resource.categories)]
@@ -195,7 +203,7 @@ fn discovered_resource(resource: &Resource, version: &Version) -> Value {
     let mut entry = json!({
         "resource": resource.plural, "responseKind": kind,
         "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
-        "singularResource": resource.singular, "verbs": VERBS,
+        "singularResource": resource.singular, "verbs": verbs(resource),
     });
     for (field, names) in
         [("shortNames", &resource.short_names), ("categories", &resource.categories)]

@@ -62,7 +62,13 @@ impl Query {
             ("", agent) => agent,
             (manager, _) => manager,
         };
-        Ok(Options { effect, manager: manager.to_owned(), force: self.is_set("force"), strictness })
+        Ok(Options {
+            effect,
+            manager: manager.to_owned(),
+            force: self.is_set("force"),
+            strictness,
+            user: None,
+        })
     }
 }
 

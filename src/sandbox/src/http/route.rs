@@ -113,8 +113,8 @@ impl Path {
     }
 }
 
-/// A path's segment without its percent signs.
-fn decoded(segment: &str) -> String {
+/// A path or a part of it without its percent signs.
+pub(crate) fn decoded(segment: &str) -> String {
     if !segment.contains('%') {
         return segment.to_owned();
     }

@@ -27,11 +27,9 @@ enum Outcome {
 pub(super) fn write(exchange: &Exchange, target: Target) -> Result<Response<Body>> {
     let verb = verb(&exchange.method, &target)?;
     let resource = target.resource.plural.clone();
-    let mut call = Call {
-        options: exchange.query.options(&exchange.agent)?,
-        now: exchange.cluster.now(),
-        target,
-    };
+    let mut options = exchange.query.options(&exchange.agent)?;
+    options.user = Some(std::sync::Arc::clone(&exchange.user));
+    let mut call = Call { options, now: exchange.cluster.now(), target };
     let outcome = operate(exchange, &mut call, verb);
     record(exchange, &call, (verb, &outcome));
 
@@ -110,7 +108,7 @@ fn check_dry_run(call: &mut Call, body: &Value) {
 }
 
 /// The body as JSON. YAML comes as itself, and in apply patches under their one media type.
-fn body(exchange: &Exchange) -> Result<Value> {
+pub(super) fn body(exchange: &Exchange) -> Result<Value> {
     if exchange.body.is_empty() {
         return Ok(Value::Null);
     }
@@ -146,6 +144,7 @@ fn record(exchange: &Exchange, call: &Call, (verb, outcome): (&str, &Result<Outc
     exchange.cluster.record(AuditEntry {
         at: call.now,
         client: exchange.client.clone(),
+        user: exchange.user.name.clone(),
         verb: verb.to_owned(),
         group: call.target.resource.group.clone(),
         resource: call.target.resource.plural.clone(),

@@ -7,7 +7,8 @@ use std::{
 
 use k8s_openapi::{
     api::{
-        apps::v1 as apps, batch::v1 as batch, coordination::v1 as coordination, core::v1 as core,
+        apps::v1 as apps, authentication::v1 as authentication, authorization::v1 as authorization,
+        batch::v1 as batch, coordination::v1 as coordination, core::v1 as core,
         events::v1 as events, rbac::v1 as rbac,
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1 as extensions,
@@ -103,7 +104,7 @@ impl Row {
 }
 
 fn rows() -> impl Iterator<Item = (&'static str, Row)> {
-    core_rows().into_iter().chain(grouped_rows())
+    core_rows().into_iter().chain(grouped_rows()).chain(reviews())
 }
 
 fn core_rows() -> Vec<(&'static str, Row)> {
@@ -191,6 +192,60 @@ fn grouped_rows() -> Vec<(&'static str, Row)> {
         ),
         (RBAC, row::<rbac::Role>("roles", "Role", &[], Namespaced)),
         (RBAC, row::<rbac::RoleBinding>("rolebindings", "RoleBinding", &[], Namespaced)),
+    ]
+}
+
+/// What is answered and not kept.
+fn reviews() -> Vec<(&'static str, Row)> {
+    const WHO: &str = "authentication.k8s.io/v1";
+    const WHAT: &str = "authorization.k8s.io/v1";
+    vec![
+        (
+            WHO,
+            row::<authentication::SelfSubjectReview>(
+                "selfsubjectreviews",
+                "SelfSubjectReview",
+                &[],
+                Cluster,
+            ),
+        ),
+        (WHO, row::<authentication::TokenReview>("tokenreviews", "TokenReview", &[], Cluster)),
+        (
+            WHAT,
+            row::<authorization::LocalSubjectAccessReview>(
+                "localsubjectaccessreviews",
+                "LocalSubjectAccessReview",
+                &[],
+                Namespaced,
+            ),
+        ),
+        (
+            WHAT,
+            row::<authorization::SelfSubjectAccessReview>(
+                "selfsubjectaccessreviews",
+                "SelfSubjectAccessReview",
+                &[],
+                Cluster,
+            ),
+        ),
+        (
+            WHAT,
+            row::<authorization::SelfSubjectRulesReview>(
+                "selfsubjectrulesreviews",
+                "SelfSubjectRulesReview",
+                &[],
+                Cluster,
+            ),
+        ),
+        (
+            WHAT,
+            row::<authorization::SubjectAccessReview>(
+                "subjectaccessreviews",
+                "SubjectAccessReview",
+                &[],
+                Cluster,
+            ),
+        ),
     ]
 }
 
