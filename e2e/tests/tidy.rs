@@ -9,6 +9,9 @@ use serde_json::Value;
 const MAX_LINES: usize = 500;
 const MAX_HEADER: usize = 6;
 
+/// How many rules of Kubernetes the conformance suite holds a cluster to.
+const LEAST_CASES: usize = 150;
+
 /// Folders of the controller from left to right: each may import only from those before it.
 const ORDER: [&str; 14] = [
     "clock", "metrics", "config", "clusters", "shards", "checks", "runs", "schedule", "webhooks",
@@ -256,6 +259,28 @@ fn every_fuzz_target_is_built_and_has_seeds() {
     }
     assert!(targets.len() > 3, "the targets were not found");
     none(&bad, "a fuzz target is a file, an entry in the manifest, and seeds to begin with");
+}
+
+#[test]
+fn every_case_of_conformance_names_its_rule_and_where_it_is_written() {
+    let sources = sources();
+    let of_the_suite = |path: &&PathBuf| path.starts_with(top().join("e2e/tests/conformance"));
+    let mut cases = 0;
+    let mut bad = Vec::new();
+    for path in sources.keys().filter(of_the_suite) {
+        let lines: Vec<&str> = sources[path].lines().collect();
+        for (at, _) in lines.iter().enumerate().filter(|(_, it)| it.starts_with("#[tokio::test")) {
+            cases += 1;
+            let above = lines[..at].iter().rev().skip_while(|it| it.starts_with("#["));
+            let docs: Vec<&&str> = above.take_while(|it| it.starts_with("///")).collect();
+            let is_linked = docs.first().is_some_and(|it| it.starts_with("/// <https://"));
+            if docs.len() < 2 || !is_linked {
+                bad.push(format!("{}:{}", path.display(), at + 1));
+            }
+        }
+    }
+    none(&bad, "a case states its rule, and then on a line of its own where Kubernetes documents it");
+    assert!(cases >= LEAST_CASES, "{cases} cases, of at least {LEAST_CASES}");
 }
 
 /// How many lines the header has; a drawing in it does not count.

@@ -47,7 +47,7 @@ fn main() -> anyhow::Result<()> {
 
 /// `cargo bench` alone is a whole run and leaves a report.
 fn all(arguments: &[String]) -> anyhow::Result<String> {
-    let mut text = String::new();
+    let mut text = "\n### The sandbox\n".to_owned();
     for (part, title) in PARTS {
         if part == "real" && Assets::from_env().is_none() {
             continue;
