@@ -279,7 +279,10 @@ fn every_case_of_conformance_names_its_rule_and_where_it_is_written() {
             }
         }
     }
-    none(&bad, "a case states its rule, and then on a line of its own where Kubernetes documents it");
+    none(
+        &bad,
+        "a case states its rule, and then on a line of its own where Kubernetes documents it",
+    );
     assert!(cases >= LEAST_CASES, "{cases} cases, of at least {LEAST_CASES}");
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{Call, Effect, Options, Strictness, Target, create},
-    audit::AuditEntry,
+    audit::Act,
     auth::{Mode, RBAC, bootstrap},
     clock::Clock,
     error::Error,
@@ -120,8 +120,8 @@ impl Cluster {
         Ok(self.authority.get_or_init(|| authority))
     }
 
-    pub(crate) fn record(&self, entry: AuditEntry) {
-        self.lock().audit.record(entry);
+    pub(crate) fn record(&self, act: &Act<'_>) {
+        self.lock().audit.record(act);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
         delete::{self, Deletion, Propagation},
         update,
     },
-    audit::AuditEntry,
+    audit::Act,
     cluster::Cluster,
     object,
     registry::Resource,
@@ -119,18 +119,14 @@ fn change(
 }
 
 fn record(state: &mut State, call: &Call, (verb, uid, code): (&str, &str, u16)) {
-    let resource = &call.target.resource;
-    state.audit.record(AuditEntry {
+    state.audit.record(&Act {
         at: call.now,
-        client: call.options.manager.clone(),
-        user: "system:kube-controller-manager".to_owned(),
-        verb: verb.to_owned(),
-        group: resource.group.clone(),
-        resource: resource.plural.clone(),
-        subresource: String::new(),
-        namespace: call.target.namespace.clone().unwrap_or_default(),
-        name: call.target.name.clone(),
-        uid: uid.to_owned(),
+        client: &call.options.manager,
+        user: "system:kube-controller-manager",
+        verb,
+        target: &call.target,
+        name: &call.target.name,
+        uid,
         code,
     });
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{Router, extract::Request};
 
 use crate::{
-    audit::AuditEntry,
+    audit::{AuditEntry, Entry},
     auth::User,
     cluster::Cluster,
     controllers,
@@ -82,19 +82,14 @@ impl Sandbox {
     /// Every write since the cluster began, in order, the oldest forgotten after a hundred
     /// thousand.
     pub fn audit(&self) -> Vec<AuditEntry> {
-        self.cluster.lock().audit.entries().cloned().collect()
+        self.cluster.lock().audit.entries().map(Entry::told).collect()
     }
 
     /// The API's own record of which objects of a resource ever came to be.
     pub fn creations(&self, resource: &str) -> Vec<AuditEntry> {
         let state = self.cluster.lock();
-        let created = state.audit.entries().filter(|it| {
-            it.code == 201
-                && it.resource == resource
-                && it.subresource.is_empty()
-                && !it.uid.is_empty()
-        });
-        created.cloned().collect()
+        let created = state.audit.entries().filter(|it| it.creates(resource));
+        created.map(Entry::told).collect()
     }
 
     /// Makes something go wrong from now on.

@@ -11,7 +11,7 @@ use crate::{
         delete::{self, Deletion},
         patch, update,
     },
-    audit::AuditEntry,
+    audit::Act,
     http::{Exchange, Form, json_response, protobuf, read},
     kinds, object,
     patch::Format,
@@ -136,20 +136,17 @@ fn record(exchange: &Exchange, call: &Call, (verb, outcome): (&str, &Result<Outc
     let (name, uid, code) = match outcome {
         Ok(Outcome::One(written)) => {
             let value = &written.object.value;
-            (object::name(value).to_owned(), object::uid(value).to_owned(), written.code)
+            (object::name(value), object::uid(value), written.code)
         }
-        Ok(Outcome::Many(_)) => (String::new(), String::new(), 200),
-        Err(refusal) => (call.target.name.clone(), String::new(), refusal.code),
+        Ok(Outcome::Many(_)) => ("", "", 200),
+        Err(refusal) => (call.target.name.as_str(), "", refusal.code),
     };
-    exchange.cluster.record(AuditEntry {
+    exchange.cluster.record(&Act {
         at: call.now,
-        client: exchange.client.clone(),
-        user: exchange.user.name.clone(),
-        verb: verb.to_owned(),
-        group: call.target.resource.group.clone(),
-        resource: call.target.resource.plural.clone(),
-        subresource: call.target.subresource.clone(),
-        namespace: call.target.namespace.clone().unwrap_or_default(),
+        client: &exchange.client,
+        user: &exchange.user.name,
+        verb,
+        target: &call.target,
         name,
         uid,
         code,
