@@ -7,6 +7,7 @@
 
 mod accounts;
 mod crds;
+mod custom;
 mod escalation;
 mod ground;
 mod objects;
@@ -14,4 +15,5 @@ mod people;
 mod programs;
 mod rbac;
 mod reviews;
+mod schemas;
 mod shapes;

@@ -4,7 +4,9 @@
 mod cel;
 mod compile;
 mod default;
+mod formats;
 mod lists;
+mod patterns;
 mod prune;
 mod structural;
 mod validate;
@@ -104,11 +106,7 @@ impl Type {
             Self::Array => value.is_array(),
             Self::Text => value.is_string(),
             // A number without a fraction is an integer however it was written.
-            Self::Integer => {
-                value.is_i64()
-                    || value.is_u64()
-                    || value.as_f64().is_some_and(|it| it.fract() == 0.0)
-            }
+            Self::Integer => value.is_i64() || value.as_f64().is_some_and(validate::is_whole),
             Self::Number => value.is_number(),
             Self::Boolean => value.is_boolean(),
             Self::IntOrString => value.is_string() || Self::Integer.takes(value),
@@ -153,7 +151,9 @@ pub(crate) struct Node {
 pub(crate) struct Rules {
     pub(crate) required: Vec<String>,
     pub(crate) values: Option<Vec<Value>>,
-    pub(crate) pattern: Option<Regex>,
+    /// As it was written, and as it is matched.
+    pub(crate) pattern: Option<(String, Regex)>,
+    pub(crate) format: Option<formats::Format>,
     pub(crate) minimum: Option<Bound>,
     pub(crate) maximum: Option<Bound>,
     pub(crate) multiple_of: Option<f64>,

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use regex::Regex;
 use serde_json::Value;
 
 use crate::{
     object,
     registry::builtin,
-    schema::{Bound, Merge, Node, Range, Rules, Shared, Type, definitions},
+    schema::{
+        Bound, Merge, Node, Range, Rules, Shared, Type, definitions, formats::Format, patterns,
+    },
 };
 
 const REFERENCE: &str = "#/components/schemas/";
@@ -114,11 +115,19 @@ impl Compiler {
             most: schema[most].as_u64(),
         };
         // A definition with a broken pattern is refused before anything is held against it.
-        let pattern = schema["pattern"].as_str().and_then(|it| Regex::new(it).ok());
+        let pattern = schema["pattern"].as_str().filter(|it| !it.is_empty());
+        let pattern = pattern.and_then(|it| Some((it.to_owned(), patterns::compile(it).ok()?)));
+        let kind = if schema["x-kubernetes-int-or-string"] == true {
+            None
+        } else {
+            schema["type"].as_str()
+        };
+        let format = schema["format"].as_str().and_then(|it| Format::of(kind, it));
         Rules {
             required: object::strings(&schema["required"]).into_iter().map(Into::into).collect(),
             values: schema["enum"].as_array().cloned(),
             pattern,
+            format,
             minimum: bound("minimum", "exclusiveMinimum"),
             maximum: bound("maximum", "exclusiveMaximum"),
             multiple_of: number("multipleOf"),

@@ -52,7 +52,8 @@ fn walk(value: &Value, node: &Node, path: &str, faults: &mut Vec<Cause>) {
 fn is_repeated(before: &[Value], item: &Value, merge: &Merge) -> bool {
     match merge {
         Merge::Usual | Merge::Whole => false,
-        Merge::Set => before.contains(item),
+        // However often it is there, it is told once.
+        Merge::Set => before.iter().filter(|it| *it == item).count() == 1,
         Merge::Keyed(keys) => before.iter().any(|it| keys.iter().all(|key| it[key] == item[key])),
     }
 }

@@ -3,13 +3,12 @@
 
 mod junctors;
 
-use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::{
     object,
     refusal::Cause,
-    schema::{Mode, Type, compile, prune, validate},
+    schema::{Mode, Type, compile, patterns, prune, validate},
 };
 
 const TYPES: &str = r#""array", "boolean", "integer", "number", "object", "string""#;
@@ -108,7 +107,7 @@ impl Check {
             self.forbid(format!("{path}.additionalProperties"), why);
         }
         if let Some(pattern) = schema["pattern"].as_str()
-            && let Err(error) = Regex::new(pattern)
+            && let Err(error) = patterns::compile(pattern)
         {
             let why = format!("must be a valid regular expression, but isn't: {error}");
             self.invalid(format!("{path}.pattern"), &schema["pattern"], &why);
