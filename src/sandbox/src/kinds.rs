@@ -12,10 +12,10 @@ mod workload;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 pub(crate) use self::definition::release as release_definition;
+pub(crate) use self::definition::{begin_end, check_lives, mark_terminating};
 use crate::{
     object::{self, fill},
     refusal::Cause,
@@ -114,27 +114,22 @@ pub(crate) fn fill_in(resource: &Resource, object: &mut Value) {
 }
 
 /// What the API gives a new object of a kind.
-pub(crate) fn prepare_create(
-    state: &mut State,
-    resource: &Resource,
-    object: &mut Value,
-    now: Timestamp,
-) {
+pub(crate) fn prepare_create(state: &mut State, resource: &Resource, object: &mut Value) {
     match resource.table.as_str() {
         "jobs.batch" => job::prepare_create(object),
         "pods" => pod::prepare_create(object),
         "namespaces" => namespace::prepare_create(object),
         "services" => service::prepare_create(state, object),
-        DEFINITIONS => definition::prepare_create(object, now),
+        DEFINITIONS => definition::prepare_create(object),
         _ => {}
     }
 }
 
-pub(crate) fn prepare_update(resource: &Resource, old: &Value, object: &mut Value, now: Timestamp) {
+pub(crate) fn prepare_update(resource: &Resource, old: &Value, object: &mut Value) {
     match resource.table.as_str() {
         "namespaces" => namespace::prepare_update(old, object),
         "services" => service::prepare_update(old, object),
-        DEFINITIONS => definition::prepare_update(old, object, now),
+        DEFINITIONS => definition::prepare_update(old, object),
         _ => {}
     }
 }
@@ -181,6 +176,8 @@ fn validate_lease(object: &Value) -> Vec<Cause> {
 pub(crate) fn deleting(resource: &Resource, object: &mut Value) {
     if resource.table == "namespaces" {
         object["status"] = json!({"phase": "Terminating"});
+    } else if resource.table == DEFINITIONS {
+        definition::deleting(object);
     }
 }
 

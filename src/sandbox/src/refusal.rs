@@ -43,7 +43,15 @@ impl Cause {
         Self::new("FieldValueForbidden", field, format!("Forbidden: {detail}"))
     }
 
-    fn line(&self) -> String {
+    /// A value that is none of those that there are.
+    pub(crate) fn unsupported(field: impl Into<String>, value: &str, known: &[&str]) -> Self {
+        let known: Vec<String> = known.iter().map(|it| Value::from(*it).to_string()).collect();
+        let value = Value::from(value);
+        let message = format!("Unsupported value: {value}: supported values: {}", known.join(", "));
+        Self::new("FieldValueNotSupported", field, message)
+    }
+
+    pub(crate) fn line(&self) -> String {
         format!("{}: {}", self.field, self.message)
     }
 }

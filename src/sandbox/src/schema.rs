@@ -8,7 +8,7 @@ mod formats;
 mod lists;
 mod patterns;
 mod prune;
-mod structural;
+pub(crate) mod structural;
 mod validate;
 
 use std::{

@@ -28,6 +28,9 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
             "resourceVersion should not be set on objects to be created",
         ));
     }
+    if call.resource().is_custom() {
+        kinds::check_lives(state, call.resource(), object::name(&object))?;
+    }
     place(state, call, &mut object)?;
     bear(state, call, &mut object);
 
@@ -41,7 +44,7 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
         object::fields(&mut object).remove("status");
     }
     kinds::fill_in(call.resource(), &mut object);
-    kinds::prepare_create(state, call.resource(), &mut object, call.now);
+    kinds::prepare_create(state, call.resource(), &mut object);
     call.judge_grants(state, &object, None)?;
     call.judge(&object, None)?;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{Call, Target, Written},
+    api::{Call, Effect, Target, Written},
     clock, kinds, object,
     refusal::{Refusal, Result},
     selector::Selector,
@@ -73,8 +73,8 @@ pub(crate) fn delete(state: &mut State, call: &Call, deletion: &Deletion) -> Res
     check_protected(call)?;
 
     let mut object = existing.value.clone();
-    let held = hold(call, &mut object, deletion);
     kinds::deleting(call.resource(), &mut object);
+    let held = hold(call, &mut object, deletion);
     if !held {
         let object = call.end(state, object);
         return Ok(Written { object, code: 200, warnings: Vec::new(), gone: true });
@@ -82,13 +82,15 @@ pub(crate) fn delete(state: &mut State, call: &Call, deletion: &Deletion) -> Res
     if !object::is_deleting(&object) {
         object::set_meta(&mut object, "deletionTimestamp", Some(clock::seconds(call.now).into()));
         object::set_meta(&mut object, "deletionGracePeriodSeconds", Some(0.into()));
-        if kinds::has_generation(call.resource()) {
+        if call.resource().table == kinds::DEFINITIONS {
+            kinds::mark_terminating(&mut object);
+        } else if kinds::has_generation(call.resource()) {
             let generation = object::generation(&object) + 1;
             object::set_meta(&mut object, "generation", Some(generation.into()));
         }
     }
     let stored = if existing.value == object { existing } else { call.commit(state, object) };
-    if call.resource().table == kinds::DEFINITIONS {
+    if call.resource().table == kinds::DEFINITIONS && call.options.effect == Effect::Real {
         end_instances(state, call, &stored.value);
     }
     Ok(Written::kept(stored, 200, Vec::new()))
@@ -96,9 +98,8 @@ pub(crate) fn delete(state: &mut State, call: &Call, deletion: &Deletion) -> Res
 
 /// A definition goes when the last of its objects is gone.
 fn end_instances(state: &mut State, call: &Call, definition: &Value) {
-    let spec = &definition["spec"];
-    let (group, plural) = (object::text(spec, "/group"), object::text(spec, "/names/plural"));
-    let Some(resource) = state.registry.find(group, plural) else { return };
+    let Some(resource) = kinds::begin_end(state, definition) else { return };
+    let (group, plural) = (resource.group.clone(), resource.plural.clone());
     let version = resource.versions.first().map(|it| it.name.clone()).unwrap_or_default();
     let target = Target {
         resource,
@@ -109,7 +110,7 @@ fn end_instances(state: &mut State, call: &Call, definition: &Value) {
     };
     let inner = Call { target, options: call.options.clone(), now: call.now };
     delete_all(state, &inner, &Selector::default(), &Deletion::default());
-    kinds::release_definition(state, group, plural);
+    kinds::release_definition(state, &group, &plural);
 }
 
 /// Deletes what a selector takes; answers the objects as they were or are.

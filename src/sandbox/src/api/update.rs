@@ -88,7 +88,7 @@ pub(super) fn replace(
     }
     narrow(call, old, &mut object)?;
     kinds::fill_in(call.resource(), &mut object);
-    kinds::prepare_update(call.resource(), old, &mut object, call.now);
+    kinds::prepare_update(call.resource(), old, &mut object);
     raise_generation(call, old, &mut object);
     call.judge_grants(state, &object, Some(old))?;
     call.judge(&object, Some(old))?;

@@ -1,17 +1,20 @@
 //! CustomResourceDefinitions: served as soon as they are stored, gone when their last object is.
 
+mod conversion;
+mod hoist;
+mod names;
+mod validate;
+
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
+pub(super) use self::validate::validate;
 use crate::{
-    clock,
     kinds::DEFINITIONS,
     object::{self, fill},
-    refusal::Cause,
-    registry::{Origin, custom},
-    schema,
+    refusal::{Refusal, Subject},
+    registry::{Origin, Resource, custom},
     store::{Key, State},
 };
 
@@ -24,128 +27,60 @@ pub(super) fn fill_in(object: &mut Value) {
     fill(spec, "conversion", json!({"strategy": "None"}));
     let names = object::section(spec, "names");
     let kind = names.get("kind").and_then(Value::as_str).unwrap_or_default().to_owned();
-    names.entry("singular").or_insert_with(|| kind.to_lowercase().into());
-    names.entry("listKind").or_insert_with(|| format!("{kind}List").into());
+    if !kind.is_empty() {
+        names.entry("singular").or_insert_with(|| kind.to_lowercase().into());
+        names.entry("listKind").or_insert_with(|| format!("{kind}List").into());
+    }
 }
 
-pub(super) fn prepare_create(object: &mut Value, now: Timestamp) {
-    let mut finalizers = object::finalizers(object);
-    if !finalizers.contains(&CLEANUP) {
-        finalizers.push(CLEANUP);
-        let finalizers = json!(finalizers);
-        object::set_meta(object, "finalizers", Some(finalizers));
-    }
-    object["status"] = status(object, now);
+/// Nobody is born with accepted names.
+pub(super) fn prepare_create(object: &mut Value) {
+    let stored: Vec<Value> = storing(object).map(|it| vec![it]).unwrap_or_default();
+    object["status"] = json!({
+        "acceptedNames": {"kind": "", "plural": ""}, "conditions": null, "storedVersions": stored,
+    });
 }
 
-pub(super) fn prepare_update(old: &Value, object: &mut Value, now: Timestamp) {
-    let mut status = if object["status"].is_object() && old["status"] != object["status"] {
-        object["status"].clone()
-    } else {
-        old["status"].clone()
-    };
-    let fresh = self::status(object, now);
-    let mut stored: Vec<String> =
-        object::strings(&status["storedVersions"]).into_iter().map(str::to_owned).collect();
-    for version in object::strings(&fresh["storedVersions"]) {
-        if !stored.iter().any(|it| it == version) {
-            stored.push(version.to_owned());
-        }
-    }
-    fill(&mut status, "conditions", fresh["conditions"].clone());
-    status["storedVersions"] = json!(stored);
-    status["acceptedNames"] = fresh["acceptedNames"].clone();
-    object["status"] = status;
+/// The first version that says that it is stored.
+fn storing(definition: &Value) -> Option<Value> {
+    let mut versions = object::items(definition, "/spec/versions");
+    versions.find(|it| it["storage"] == true)?.get("name").cloned()
 }
 
-fn status(object: &Value, now: Timestamp) -> Value {
-    let condition = |kind: &str, reason: &str, message: &str| {
-        json!({
-            "type": kind, "status": "True", "reason": reason, "message": message,
-            "lastTransitionTime": clock::seconds(now),
-        })
-    };
-    let stored: Vec<&Value> = object::items(object, "/spec/versions")
-        .filter(|it| it["storage"] == true)
-        .map(|it| &it["name"])
-        .collect();
-    json!({
-        "acceptedNames": object["spec"]["names"],
-        "storedVersions": stored,
-        "conditions": [
-            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        ],
-    })
+pub(super) fn prepare_update(old: &Value, object: &mut Value) {
+    let status = &mut object["status"];
+    if !status.is_object() {
+        *status = old["status"].clone();
+    }
+    let Some(version) = storing(object) else { return };
+    // What a writer of the status took away stays away.
+    if old["spec"]["versions"] == object["spec"]["versions"] {
+        return;
+    }
+    if let Some(stored) = object["status"]["storedVersions"].as_array_mut()
+        && !stored.contains(&version)
+    {
+        stored.push(version);
+    }
 }
 
-pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let mut faults = Vec::new();
-    let spec = &object["spec"];
-    let wanted =
-        format!("{}.{}", object::text(spec, "/names/plural"), object::text(spec, "/group"));
-    if object::name(object) != wanted {
-        let detail = "must be spec.names.plural+\".\"+spec.group";
-        faults.push(Cause::invalid("metadata.name", &object["metadata"]["name"], detail));
-    }
-    for (field, value) in [("scope", &spec["scope"]), ("names.kind", &spec["names"]["kind"])] {
-        if value.as_str().is_none_or(str::is_empty) {
-            faults.push(Cause::required(format!("spec.{field}"), ""));
-        }
-    }
-    let storing = object::items(spec, "/versions").filter(|it| it["storage"] == true).count();
-    if storing != 1 {
-        let detail = "must have exactly one version marked as storage version";
-        faults.push(Cause::invalid("spec.versions", &spec["versions"], detail));
-    }
-    for (index, version) in object::items(spec, "/versions").enumerate() {
-        let path = format!("spec.versions[{index}].schema.openAPIV3Schema");
-        let stated = &version["schema"]["openAPIV3Schema"];
-        if stated.is_object() {
-            faults.extend(schema::check(stated, &path));
-        } else {
-            faults.push(Cause::required(path.clone(), "schemas are required"));
-        }
-        if version["subresources"]["status"].is_object() {
-            faults.extend(root_faults(stated, &path));
-        }
-    }
-    for field in ["group", "scope"] {
-        if old.is_some_and(|it| it["spec"][field] != spec[field]) {
-            let detail = "field is immutable";
-            faults.push(Cause::invalid(format!("spec.{field}"), &spec[field], detail));
-        }
-    }
-    faults
-}
-
-/// A status of its own is validated by itself, which only these keywords at the root allow.
-fn root_faults(schema: &Value, path: &str) -> Option<Cause> {
-    let known = |keyword: &str| {
-        matches!(
-            keyword,
-            "description"
-                | "type"
-                | "format"
-                | "title"
-                | "required"
-                | "properties"
-                | "externalDocs"
-                | "example"
-                | "x-kubernetes-preserve-unknown-fields"
-                | "x-kubernetes-validations"
-        )
-    };
-    let odd = schema.as_object()?.keys().find(|it| !known(it))?;
-    let detail = format!(
-        "only description, type, required, properties, title and a few more fields are allowed at \
-         the root of the schema if the status subresource is enabled, found {odd}"
-    );
-    Some(Cause::invalid(path, &"object".into(), &detail))
-}
-
-/// Serves what a stored definition asks for from now on.
+/// Serves what a stored definition asks for from now on, if its names are its own.
 pub(super) fn serve(state: &mut State, definition: &Value) {
+    let (group, at) = (object::text(definition, "/spec/group"), names::last_write(definition));
+    let key = Key::of(definition);
+    let changed = names::settle(state, group, &at);
+    for definition in changed.iter().filter(|it| Key::of(it) != key) {
+        register(state, definition);
+    }
+    if let Some(stored) = state.find(DEFINITIONS, &key) {
+        register(state, &stored.value);
+    }
+}
+
+fn register(state: &mut State, definition: &Value) {
+    if !names::is_true(definition, "Established") {
+        return;
+    }
     let resource = custom::resource(definition);
     let taken = state.registry.find(&resource.group, &resource.plural);
     if taken.is_some_and(|it| it.origin == Origin::BuiltIn) {
@@ -155,18 +90,75 @@ pub(super) fn serve(state: &mut State, definition: &Value) {
     state.registry.insert(Arc::new(resource));
 }
 
-/// Stops serving what a definition asked for.
+/// Stops serving what a definition asked for; its names are free for others.
 pub(super) fn withdraw(state: &mut State, definition: &Value) {
     let resource = custom::resource(definition);
-    state.registry.remove(&resource.group, &resource.plural);
-    state.close(&resource.table);
+    if names::is_true(definition, "Established") {
+        state.registry.remove(&resource.group, &resource.plural);
+        state.close(&resource.table);
+    }
+    let at = names::last_write(definition);
+    for freed in names::settle(state, &resource.group, &at) {
+        register(state, &freed);
+    }
+}
+
+/// What the deletion of a definition shows on it, while its objects are being deleted.
+pub(super) fn deleting(object: &mut Value) {
+    let mut finalizers = object::finalizers(object);
+    if !finalizers.contains(&CLEANUP) && !object::is_deleting(object) {
+        finalizers.push(CLEANUP);
+        let finalizers = json!(finalizers);
+        object::set_meta(object, "finalizers", Some(finalizers));
+    }
+}
+
+/// Says on a definition that its objects are to go.
+pub(crate) fn mark_terminating(definition: &mut Value) {
+    let (reason, message) = (
+        "InstanceDeletionPending",
+        "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+    );
+    let at = object::meta(definition, "deletionTimestamp").to_owned();
+    names::set(definition, ["Terminating", "True", reason, message], &at);
+}
+
+/// The resource whose objects go with a definition, which says so from now on.
+pub(crate) fn begin_end(state: &mut State, definition: &Value) -> Option<Arc<Resource>> {
+    let stored = state.find(DEFINITIONS, &Key::of(definition))?;
+    let mut definition = stored.value.clone();
+    let at = object::meta(&definition, "deletionTimestamp").to_owned();
+    let (reason, message) =
+        ("InstanceDeletionInProgress", "CustomResource deletion is in progress");
+    names::set(&mut definition, ["Terminating", "True", reason, message], &at);
+    if definition != stored.value {
+        state.put(DEFINITIONS, definition.clone());
+    }
+    if !names::is_true(&definition, "Established") {
+        let resource = custom::resource(&definition);
+        release(state, &resource.group, &resource.plural);
+        return None;
+    }
+    let spec = &definition["spec"];
+    state.registry.find(object::text(spec, "/group"), object::text(spec, "/names/plural"))
+}
+
+/// A kind that is going takes no new objects.
+pub(crate) fn check_lives(state: &State, resource: &Resource, name: &str) -> Result<(), Refusal> {
+    let definition = state.find(DEFINITIONS, &names::key(&resource.group, &resource.plural));
+    if definition.is_none_or(|it| !object::is_deleting(&it.value)) {
+        return Ok(());
+    }
+    let subject = Subject { group: &resource.group, kind: &resource.plural, name };
+    let why = "create not allowed while custom resource definition is terminating";
+    Err(Refusal::forbidden(&subject, why))
 }
 
 /// Lets a definition go that waits for the end of its last object.
 pub(crate) fn release(state: &mut State, group: &str, plural: &str) {
-    let name = format!("{plural}.{group}");
-    let left = state.tables.get(&name).is_some_and(|it| !it.objects.is_empty());
-    let Some(definition) = state.find(DEFINITIONS, &Key::new("", &name)) else { return };
+    let key = names::key(group, plural);
+    let left = state.tables.get(&key.name).is_some_and(|it| !it.objects.is_empty());
+    let Some(definition) = state.find(DEFINITIONS, &key) else { return };
     if left || !object::is_deleting(&definition.value) {
         return;
     }

@@ -1,29 +1,46 @@
 //! Whether a definition's schema is one that Kubernetes takes: a structural one, which says what
 //! every field is before it says anything else about it.
+//!
+//! Three looks follow each other: at the structure, at the defaults, at each keyword. The rules are
+//! looked at by the third, if the first two found nothing.
 
 mod junctors;
+mod keywords;
+mod lists;
+pub(crate) mod paths;
+mod rules;
+pub(crate) mod shown;
 
 use serde_json::{Value, json};
 
 use crate::{
-    object,
     refusal::Cause,
-    schema::{Mode, Type, compile, patterns, prune, validate},
+    schema::{Mode, Rulebook, Type, compile, patterns, prune, validate},
 };
 
-const TYPES: &str = r#""array", "boolean", "integer", "number", "object", "string""#;
-
-/// Keywords of JSON Schema that definitions may not use anywhere.
-const UNSUPPORTED: [&str; 6] =
-    ["$ref", "additionalItems", "definitions", "dependencies", "id", "patternProperties"];
-
-const JUNCTORS: [&str; 4] = ["allOf", "anyOf", "oneOf", "not"];
+/// What stands at the root of all objects and is described for all of them at once.
+const IDENTITY: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 /// The faults of an `openAPIV3Schema` that stands at a path.
 pub(crate) fn check(schema: &Value, path: &str) -> Vec<Cause> {
-    let mut check = Check { faults: Vec::new() };
-    check.node(schema, &Place { path: path.to_owned(), level: Level::Root, has_past: true });
-    check.faults
+    let unreadable = keywords::unreadable(schema);
+    let mut faults = Vec::new();
+    if unreadable.is_none() {
+        let mut check = Check { faults: Vec::new() };
+        check.node(schema, &Place { path: path.to_owned(), level: Level::Root });
+        check.complete(schema, path);
+        faults = check.faults;
+        faults.sort_by_key(Cause::line);
+        if faults.is_empty() {
+            defaults(schema, path, Level::Root, &mut faults);
+        }
+    }
+    let judges_rules = unreadable.is_none() && faults.is_empty();
+    faults.extend(keywords::check(schema, path, judges_rules.then_some(schema)));
+    if let Some(why) = unreadable.filter(|_| faults.is_empty()) {
+        faults.push(Cause::invalid(path, &"".into(), why));
+    }
+    faults
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +54,11 @@ enum Level {
 struct Place {
     path: String,
     level: Level,
-    /// Whether it is known of a value here what it was before an update.
-    has_past: bool,
 }
 
 impl Place {
     fn below(&self, step: &str, level: Level) -> Self {
-        Self { path: format!("{}.{step}", self.path), level, has_past: self.has_past }
+        Self { path: format!("{}.{step}", self.path), level }
     }
 }
 
@@ -60,14 +75,15 @@ impl Check {
         self.faults.push(Cause::invalid(path, value, why));
     }
 
+    fn require(&mut self, path: String, why: &str) {
+        self.faults.push(Cause::required(path, why));
+    }
+
     fn node(&mut self, schema: &Value, place: &Place) {
         let path = &place.path;
-        self.keywords(schema, path);
         self.kind(schema, place);
         self.extensions(schema, path);
-        self.list(schema, path);
-        self.rules(schema, place);
-        self.default(schema, path);
+        self.pattern(schema, path);
         if place.level == Level::Root || schema["x-kubernetes-embedded-resource"] == true {
             self.identity(schema, place);
         }
@@ -81,35 +97,15 @@ impl Check {
             self.node(&schema["additionalProperties"], &place);
         }
         if schema["items"].is_object() {
-            let mut place = place.below("items", Level::Item);
-            place.has_past &= schema["x-kubernetes-list-type"] == "map";
-            self.node(&schema["items"], &place);
+            self.node(&schema["items"], &place.below("items", Level::Item));
         }
     }
 
-    /// What is wrong wherever it stands.
-    fn keywords(&mut self, schema: &Value, path: &str) {
-        for keyword in UNSUPPORTED.iter().filter(|it| schema.get(it).is_some()) {
-            self.forbid(format!("{path}.{keyword}"), &format!("{keyword} is not supported"));
-        }
-        if schema["items"].is_array() {
-            let why = "items must be a schema object and not an array";
-            self.forbid(format!("{path}.items"), why);
-        }
-        if schema["uniqueItems"] == true {
-            let why = "uniqueItems cannot be set to true since the runtime complexity becomes \
-                       quadratic";
-            self.forbid(format!("{path}.uniqueItems"), why);
-        }
-        let additional = schema.get("additionalProperties");
-        if additional.is_some_and(|it| *it != true) && has_fields(&schema["properties"]) {
-            let why = "additionalProperties and properties are mutual exclusive";
-            self.forbid(format!("{path}.additionalProperties"), why);
-        }
+    fn pattern(&mut self, schema: &Value, path: &str) {
         if let Some(pattern) = schema["pattern"].as_str()
-            && let Err(error) = patterns::compile(pattern)
+            && let Err(why) = patterns::compile(pattern)
         {
-            let why = format!("must be a valid regular expression, but isn't: {error}");
+            let why = format!("must be a valid regular expression, but isn't: {why}");
             self.invalid(format!("{path}.pattern"), &schema["pattern"], &why);
         }
     }
@@ -120,42 +116,26 @@ impl Check {
         let flag = |keyword: &str| schema[keyword] == true;
         let is_untyped =
             flag("x-kubernetes-int-or-string") || flag("x-kubernetes-preserve-unknown-fields");
+        let embeds = "must be object if x-kubernetes-embedded-resource is true";
         match (name, place.level) {
-            ("", _) if flag("x-kubernetes-embedded-resource") => {
-                let why = "must be object if x-kubernetes-embedded-resource is true";
-                self.faults.push(Cause::required(path, why));
+            ("object", _) => {}
+            ("", _) if flag("x-kubernetes-embedded-resource") => self.require(path, embeds),
+            (name, _) if flag("x-kubernetes-embedded-resource") => {
+                self.invalid(path, &name.into(), embeds);
             }
             ("", _) if is_untyped => {}
-            ("", Level::Root) => {
-                self.faults.push(Cause::required(path, "must not be empty at the root"));
-            }
+            ("", Level::Root) => self.require(path, "must not be empty at the root"),
             ("", Level::Item) => {
-                let why = "must not be empty for specified array items";
-                self.faults.push(Cause::required(path, why));
+                self.require(path, "must not be empty for specified array items");
             }
             ("", Level::Field) => {
-                let why = "must not be empty for specified object fields";
-                self.faults.push(Cause::required(path, why));
+                self.require(path, "must not be empty for specified object fields");
             }
-            ("null", _) => {
-                self.forbid(path, "type cannot be set to null, use nullable as an alternative");
-            }
-            (name, _) if Type::parse(name).is_none() => {
-                let message = format!("Unsupported value: \"{name}\": supported values: {TYPES}");
-                self.faults.push(Cause::new("FieldValueNotSupported", path, message));
-            }
-            (name, Level::Root) if name != "object" => {
-                self.invalid(path, &name.into(), "must be object at the root");
-            }
-            (name, _) if name != "object" && flag("x-kubernetes-embedded-resource") => {
-                let why = "must be object if x-kubernetes-embedded-resource is true";
-                self.invalid(path, &name.into(), why);
-            }
-            ("array", _) if schema.get("items").is_none() => {
-                let path = format!("{}.items", place.path);
-                self.faults.push(Cause::required(path, "must be specified"));
-            }
+            (name, Level::Root) => self.invalid(path, &name.into(), "must be object at the root"),
             _ => {}
+        }
+        if name == "array" && !schema["items"].is_object() {
+            self.require(format!("{}.items", place.path), "must be specified");
         }
         if place.level == Level::Root && schema.get("additionalProperties").is_some() {
             let path = format!("{}.additionalProperties", place.path);
@@ -165,10 +145,6 @@ impl Check {
 
     fn extensions(&mut self, schema: &Value, path: &str) {
         let preserve = "x-kubernetes-preserve-unknown-fields";
-        if schema.get(preserve).is_some_and(|it| *it != true) {
-            let why = "must be true or undefined";
-            self.invalid(format!("{path}.{preserve}"), &schema[preserve], why);
-        }
         let is_either = schema["x-kubernetes-int-or-string"] == true;
         for keyword in [preserve, "x-kubernetes-embedded-resource"] {
             if is_either && schema[keyword] == true {
@@ -184,97 +160,8 @@ impl Check {
             if schema[preserve] != true && !has_fields(&schema["properties"]) {
                 let why = "must not be empty if x-kubernetes-embedded-resource is true without \
                            x-kubernetes-preserve-unknown-fields";
-                self.faults.push(Cause::required(format!("{path}.properties"), why));
+                self.require(format!("{path}.properties"), why);
             }
-        }
-    }
-
-    /// How a list or a map says that it merges.
-    fn list(&mut self, schema: &Value, path: &str) {
-        for (keyword, kind, known) in [
-            ("x-kubernetes-list-type", "array", ["atomic", "set", "map"].as_slice()),
-            ("x-kubernetes-map-type", "object", &["atomic", "granular"]),
-        ] {
-            let Some(stated) = schema[keyword].as_str() else { continue };
-            if schema["type"] != kind {
-                let why = format!("must be {kind} if {keyword} is specified");
-                self.invalid(format!("{path}.type"), &schema["type"], &why);
-            }
-            if !known.contains(&stated) {
-                let known: Vec<String> = known.iter().map(|it| format!("\"{it}\"")).collect();
-                let known = known.join(", ");
-                let message = format!("Unsupported value: \"{stated}\": supported values: {known}");
-                let path = format!("{path}.{keyword}");
-                self.faults.push(Cause::new("FieldValueNotSupported", path, message));
-            }
-        }
-        let keys = object::strings(&schema["x-kubernetes-list-map-keys"]);
-        let path_of_keys = format!("{path}.x-kubernetes-list-map-keys");
-        match (schema["x-kubernetes-list-type"] == "map", keys.is_empty()) {
-            (true, true) => {
-                let why = "must not be empty if x-kubernetes-list-type is map";
-                self.faults.push(Cause::required(path_of_keys, why));
-            }
-            (false, false) => {
-                let why = "must be map if x-kubernetes-list-map-keys is non-empty";
-                let path = format!("{path}.x-kubernetes-list-type");
-                self.invalid(path, &schema["x-kubernetes-list-type"], why);
-            }
-            _ => self.keys(&schema["items"], &keys, path),
-        }
-    }
-
-    /// A key that may be missing tells no items apart.
-    fn keys(&mut self, items: &Value, keys: &[&str], path: &str) {
-        let required = object::strings(&items["required"]);
-        for (index, key) in keys.iter().enumerate() {
-            let Some(property) = items["properties"].get(key) else {
-                let path = format!("{path}.x-kubernetes-list-map-keys[{index}]");
-                self.invalid(path, &(*key).into(), "entries must all be names of item properties");
-                continue;
-            };
-            if !required.contains(key) && property.get("default").is_none() {
-                let why = "this property is in x-kubernetes-list-map-keys, so it must have a \
-                           default or be a required property";
-                let path = format!("{path}.items.properties[{key}].default");
-                self.faults.push(Cause::required(path, why));
-            }
-        }
-    }
-
-    /// Whether the CEL rules can be compiled, and can know what they ask for.
-    fn rules(&mut self, schema: &Value, place: &Place) {
-        let rules = schema["x-kubernetes-validations"].as_array();
-        for (index, rule) in rules.into_iter().flatten().enumerate() {
-            let path = format!("{}.x-kubernetes-validations[{index}].rule", place.path);
-            if object::text(rule, "/rule").trim().is_empty() {
-                self.faults.push(Cause::required(path, "rule is not specified"));
-                continue;
-            }
-            let compiled = kube_cel::compile_schema(&json!({"x-kubernetes-validations": [rule]}));
-            for error in compiled.compilation_errors() {
-                let why = format!("compilation failed: {error}");
-                self.invalid(path.clone(), &rule["rule"], &why);
-            }
-            let mut rules = compiled.validations.iter().filter_map(|it| it.as_ref().ok());
-            if !place.has_past && rules.any(|it| it.is_transition_rule) {
-                let why = "oldSelf cannot be used on the uncorrelatable portion of the schema";
-                self.invalid(path, &rule["rule"], why);
-            }
-        }
-    }
-
-    /// A default must itself be what the schema asks for.
-    fn default(&mut self, schema: &Value, path: &str) {
-        let Some(default) = schema.get("default") else { return };
-        let node = compile::part(schema);
-        let path = format!("{path}.default");
-        let mut known = default.clone();
-        match prune(&mut known, &node, Mode::Prune) {
-            Ok(unknown) if unknown.is_empty() => {
-                self.faults.extend(validate(default, None, &node, &path));
-            }
-            _ => self.invalid(path, default, "must not have unknown fields"),
         }
     }
 
@@ -286,12 +173,19 @@ impl Check {
                 && property["type"] != kind
             {
                 let path = format!("{}.properties[{name}].type", place.path);
-                self.invalid(path, &property["type"], &format!("must be {kind}"));
+                let found = property["type"].as_str().unwrap_or_default();
+                self.invalid(path, &found.into(), &format!("must be {kind}"));
             }
         }
-        let mut fields = properties["metadata"]["properties"].as_object().into_iter().flatten();
-        let is_ours = |name: &str| matches!(name, "name" | "generateName");
-        if place.level == Level::Root && fields.any(|(name, _)| !is_ours(name)) {
+        let says_more = |metadata: &Value| {
+            let keyword = |it: &str| match it {
+                "type" | "default" | "format" | "pattern" | "required" => false,
+                "properties" => !has_only_names(&metadata["properties"]),
+                _ => true,
+            };
+            metadata.as_object().is_some_and(|it| it.keys().any(|it| keyword(it)))
+        };
+        if place.level == Level::Root && says_more(&properties["metadata"]) {
             let why = "must not specify anything other than name and generateName, but metadata \
                        is implicitly specified";
             self.forbid(format!("{}.properties[metadata]", place.path), why);
@@ -301,4 +195,70 @@ impl Check {
 
 fn has_fields(properties: &Value) -> bool {
     properties.as_object().is_some_and(|it| !it.is_empty())
+}
+
+fn has_only_names(properties: &Value) -> bool {
+    let is_ours = |name: &String| matches!(name.as_str(), "name" | "generateName");
+    properties.as_object().is_none_or(|it| it.keys().all(is_ours))
+}
+
+/// A default must itself be what the schema asks for.
+fn defaults(schema: &Value, path: &str, level: Level, faults: &mut Vec<Cause>) {
+    if !schema["default"].is_null() {
+        default(schema, &format!("{path}.default"), level, faults);
+    }
+    if schema["items"].is_object() {
+        defaults(&schema["items"], &format!("{path}.items"), Level::Item, faults);
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        defaults(property, &format!("{path}.properties[{name}]"), Level::Field, faults);
+    }
+}
+
+fn default(schema: &Value, path: &str, level: Level, faults: &mut Vec<Cause>) {
+    let default = &schema["default"];
+    let embeds = level == Level::Root || schema["x-kubernetes-embedded-resource"] == true;
+    let mut said = schema.clone();
+    if said["x-kubernetes-int-or-string"] == true {
+        // The type of a default is looked at, and this is none.
+        said["x-kubernetes-int-or-string"] = false.into();
+    }
+    let node = compile::part(&said);
+    let mut known = default.clone();
+    if !prune(&mut known, &node, Mode::Prune).is_ok_and(|it| it.is_empty()) {
+        faults.push(Cause::invalid(path, default, "must not have unknown fields"));
+    }
+    if embeds && default.is_object() {
+        let missing: Vec<Cause> = ["apiVersion", "kind"]
+            .iter()
+            .filter(|it| default[**it].as_str().is_none_or(str::is_empty))
+            .map(|it| Cause::required(format!("{path}.{it}"), ""))
+            .collect();
+        if !missing.is_empty() {
+            faults.extend(missing);
+            return;
+        }
+    }
+    let mut found = validate(default, None, &node, "");
+    if found.is_empty()
+        && let Some(rules) = Rulebook::compile(&said)
+    {
+        found = rules.judge(default, Some(default));
+    }
+    faults.extend(found.into_iter().map(|mut fault| {
+        fault.field = match fault.field.as_str() {
+            "" | "<nil>" => path.to_owned(),
+            field => format!("{path}.{field}"),
+        };
+        fault
+    }));
+}
+
+/// The one way to write "an integer or a string".
+fn is_int_or_string(branches: &Value) -> bool {
+    *branches == json!([{"type": "integer"}, {"type": "string"}])
+}
+
+fn names_a_type(name: &str) -> bool {
+    Type::parse(name).is_some()
 }

@@ -1,12 +1,11 @@
 //! What `allOf`, `anyOf`, `oneOf` and `not` may say: more about fields that the schema has named,
 //! never what they are.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{
-    refusal::Cause,
-    schema::structural::{Check, JUNCTORS},
-};
+use crate::schema::structural::{Check, is_int_or_string};
+
+const JUNCTORS: [&str; 4] = ["not", "allOf", "anyOf", "oneOf"];
 
 /// Keywords that belong outside, and what their absence is called.
 const OUTSIDE: [(&str, &str); 12] = [
@@ -26,11 +25,10 @@ const OUTSIDE: [(&str, &str); 12] = [
 
 const RULES: &str = "x-kubernetes-validations";
 
-/// A part of a schema, once where it says what fields are and once where it says more.
-struct Nested<'a> {
+/// A branch of a schema that stands beside what says what the values are, if that is there.
+struct Beside<'a> {
     part: &'a Value,
     path: String,
-    /// The part that says what the value is, unless that is missing and reported.
     outside: Option<&'a Value>,
     outside_path: String,
 }
@@ -38,72 +36,85 @@ struct Nested<'a> {
 impl Check {
     pub(super) fn junctors(&mut self, schema: &Value, path: &str) {
         for (part, step) in branches(schema) {
-            let path = path.to_owned();
-            self.nested(&Nested {
-                part,
-                path: format!("{path}.{step}"),
-                outside: Some(schema),
-                outside_path: path,
-            });
+            self.nested(part, &format!("{path}.{step}"));
         }
     }
 
-    fn nested(&mut self, nested: &Nested<'_>) {
-        let Nested { part, path, .. } = nested;
-        self.keywords(part, path);
+    fn nested(&mut self, part: &Value, path: &str) {
+        self.pattern(part, path);
+        self.junctors(part, path);
         for (keyword, why) in OUTSIDE {
-            if part.get(keyword).is_some_and(|it| *it != false) {
+            if part.get(keyword).is_some_and(|it| *it != false && !it.is_null() && *it != "") {
                 self.forbid(format!("{path}.{keyword}"), why);
             }
         }
-        if part.get(RULES).is_some() {
+        if part[RULES].as_array().is_some_and(|it| !it.is_empty()) {
             self.forbid(format!("{path}.{RULES}"), "must be empty to be structural");
         }
         if part["properties"].get("metadata").is_some() {
             let why = "must not be specified in a nested context";
             self.forbid(format!("{path}.properties[metadata]"), why);
         }
-        for (part, step) in branches(part) {
-            self.nested(&Nested {
-                part,
-                path: format!("{path}.{step}"),
-                outside: nested.outside,
-                outside_path: nested.outside_path.clone(),
-            });
-        }
         for (name, property) in part["properties"].as_object().into_iter().flatten() {
-            let outside = nested.outside.and_then(|it| it["properties"].get(name));
-            self.inside(nested, (property, outside), &format!("properties[{name}]"));
+            self.nested(property, &format!("{path}.properties[{name}]"));
         }
-        if let Some(items) = part.get("items").filter(|it| it.is_object()) {
-            let outside = nested.outside.and_then(|it| it.get("items"));
-            self.inside(nested, (items, outside), "items");
+        if part["items"].is_object() {
+            self.nested(&part["items"], &format!("{path}.items"));
         }
     }
 
-    fn inside<'a>(
-        &mut self,
-        nested: &Nested<'a>,
-        (part, outside): (&'a Value, Option<&'a Value>),
-        step: &str,
-    ) {
-        let path = format!("{}.{step}", nested.path);
-        let outside_path = format!("{}.{step}", nested.outside_path);
-        if nested.outside.is_some() && outside.is_none() {
-            let why = format!("because it is defined in {path}");
-            self.faults.push(Cause::required(outside_path.clone(), &why));
+    /// Whether all that branches at the root speak of is named outside of them.
+    pub(super) fn complete(&mut self, schema: &Value, path: &str) {
+        self.beside(&Beside {
+            part: schema,
+            path: path.to_owned(),
+            outside: Some(schema),
+            outside_path: path.to_owned(),
+        });
+    }
+
+    fn beside(&mut self, beside: &Beside<'_>) {
+        let Beside { part, path, outside, outside_path } = beside;
+        for (part, step) in branches(part) {
+            let (path, outside_path) = (format!("{path}.{step}"), outside_path.clone());
+            let branch = Beside { part, path, outside: *outside, outside_path };
+            self.beside(&branch);
+            self.inside(&branch);
         }
-        self.nested(&Nested { part, path, outside, outside_path });
+    }
+
+    /// The fields and items of a branch.
+    fn inside(&mut self, branch: &Beside<'_>) {
+        let properties = branch.part["properties"].as_object();
+        let mut parts: Vec<(&Value, Option<&Value>, String)> = Vec::new();
+        for (name, part) in properties.into_iter().flatten() {
+            let outside = branch.outside.and_then(|it| it["properties"].get(name));
+            parts.push((part, outside, format!("properties[{name}]")));
+        }
+        if branch.part["items"].is_object() {
+            let outside = branch.outside.and_then(|it| it.get("items"));
+            parts.push((&branch.part["items"], outside, "items".to_owned()));
+        }
+        for (part, outside, step) in parts {
+            let path = format!("{}.{step}", branch.path);
+            let outside_path = format!("{}.{step}", branch.outside_path);
+            if outside.is_none() {
+                self.require(outside_path, &format!("because it is defined in {path}"));
+                continue;
+            }
+            let below = Beside { part, path, outside, outside_path };
+            self.beside(&below);
+            self.inside(&below);
+        }
     }
 }
 
 /// The branches of a schema, but for the one way to write "an integer or a string".
 fn branches(schema: &Value) -> Vec<(&Value, String)> {
-    let exception = json!([{"type": "integer"}, {"type": "string"}]);
     let mut branches = Vec::new();
     for junctor in JUNCTORS {
         match &schema[junctor] {
-            it if junctor == "anyOf" && *it == exception => {}
+            it if junctor == "anyOf" && is_int_or_string(it) => {}
             Value::Array(list) => {
                 let list = list.iter().enumerate();
                 branches.extend(list.map(|(index, it)| (it, format!("{junctor}[{index}]"))));
