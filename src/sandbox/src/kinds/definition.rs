@@ -131,7 +131,7 @@ pub(crate) fn begin_end(state: &mut State, definition: &Value) -> Option<Arc<Res
     let (reason, message) =
         ("InstanceDeletionInProgress", "CustomResource deletion is in progress");
     names::set(&mut definition, ["Terminating", "True", reason, message], &at);
-    if definition != stored.value {
+    if stored.value != definition {
         state.put(DEFINITIONS, definition.clone());
     }
     if !names::is_true(&definition, "Established") {

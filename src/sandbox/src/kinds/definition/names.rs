@@ -26,7 +26,7 @@ pub(super) fn settle(state: &mut State, group: &str, at: &str) -> Vec<Value> {
 /// The definitions of a group, the oldest first.
 fn of_group(state: &State, group: &str) -> Vec<Value> {
     let table = state.tables.get(DEFINITIONS);
-    let all = table.into_iter().flat_map(|it| it.objects.values()).map(|it| &it.value);
+    let all = table.into_iter().flat_map(|it| it.objects.values()).map(|it| &*it.value);
     let mut all: Vec<Value> =
         all.filter(|it| object::text(it, "/spec/group") == group).cloned().collect();
     all.sort_by_key(|it| object::meta(it, "creationTimestamp").to_owned());
