@@ -8,6 +8,7 @@
 mod accounts;
 mod crds;
 mod custom;
+mod discovery;
 mod escalation;
 mod ground;
 mod objects;
@@ -17,3 +18,4 @@ mod rbac;
 mod reviews;
 mod schemas;
 mod shapes;
+mod tables;

@@ -1,7 +1,9 @@
 //! From a request to an answer: which operation a method on a path means.
 
 mod discovery;
+mod health;
 mod json_path;
+mod media;
 mod openapi;
 mod protobuf;
 mod query;
@@ -17,13 +19,13 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(crate) use self::route::decoded;
 use crate::{
     auth::{self, Attributes, User, attributes::Hints, impersonate, reviews},
     cluster::Cluster,
-    http::{query::Query, route::Route},
+    http::{media::Form, query::Query, route::Route},
     refusal::{Refusal, Result},
 };
 
@@ -54,8 +56,11 @@ struct Exchange {
     route: Route,
     query: Query,
     accept: String,
+    /// The versions of a document that the client has.
+    known: String,
     media: String,
     agent: String,
+    form: Form,
     body: Bytes,
 }
 
@@ -71,13 +76,39 @@ pub(crate) async fn answer(
     let client = client
         .unwrap_or_else(|| if agent.is_empty() { "in-process".to_owned() } else { agent.clone() });
     let faults = Arc::clone(&cluster);
+    let yaml = media::wants_yaml(&text(&request, &header::ACCEPT));
     let response = match faults.faults.enter(&client).await {
         Ok(()) => respond(cluster, (client.clone(), agent, user), request).await,
         Err(refusal) => Err(refusal),
     };
     // Cut off meanwhile: what was done is done, but nobody hears of it yet.
     faults.faults.reach(&client).await;
-    response.unwrap_or_else(|it| refuse(&it))
+    let mut response = response.unwrap_or_else(|it| refuse(&it));
+    if yaml {
+        response = in_yaml(response).await;
+    }
+    let kept = HeaderValue::from_static("no-cache, private");
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(kept);
+    response
+}
+
+/// The same answer in YAML, if it is JSON and has an end.
+async fn in_yaml(response: Response<Body>) -> Response<Body> {
+    let media = response.headers().get(header::CONTENT_TYPE).cloned();
+    let media = media.as_ref().and_then(|it| it.to_str().ok()).unwrap_or_default();
+    let Some(rest) = media.strip_prefix("application/json") else { return response };
+    let media = HeaderValue::from_str(&format!("application/yaml{rest}"));
+    let (mut parts, body) = response.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, usize::MAX).await else {
+        return Response::from_parts(parts, Body::empty());
+    };
+    let value: Option<Value> = serde_json::from_slice(&body).ok();
+    let text = value.and_then(|it| serde_saphyr::to_string(&it).ok());
+    let Some(text) = text else { return Response::from_parts(parts, Body::from(body)) };
+    if let Ok(media) = media {
+        parts.headers.insert(header::CONTENT_TYPE, media);
+    }
+    Response::from_parts(parts, Body::from(text))
 }
 
 async fn respond(
@@ -86,6 +117,7 @@ async fn respond(
     request: Request<Body>,
 ) -> Result<Response<Body>> {
     let accept = text(&request, &header::ACCEPT);
+    let known = text(&request, &header::IF_NONE_MATCH);
     let media = text(&request, &header::CONTENT_TYPE);
     let media = media.split(';').next().unwrap_or_default().trim().to_owned();
     let (parts, body) = request.into_parts();
@@ -99,11 +131,13 @@ async fn respond(
         client,
         user,
         method: parts.method,
-        route: Route::parse(parts.uri.path())?,
+        route: Route::parse(parts.uri.path()),
         query,
         accept,
+        known,
         media,
         agent,
+        form: Form::Whole,
         body,
     };
     dispatch(exchange)
@@ -128,10 +162,11 @@ fn text(request: &Request<Body>, name: &header::HeaderName) -> String {
     value.unwrap_or_default().to_owned()
 }
 
-fn dispatch(exchange: Exchange) -> Result<Response<Body>> {
+fn dispatch(mut exchange: Exchange) -> Result<Response<Body>> {
     match &exchange.route {
         Route::Resource(path) => {
             let target = path.target(&exchange.cluster.lock().registry)?;
+            exchange.form = media::form(&exchange, &target)?;
             if reviews::is_review(&target) {
                 review::review(&exchange, &target)
             } else if exchange.method == Method::GET {
@@ -140,6 +175,7 @@ fn dispatch(exchange: Exchange) -> Result<Response<Body>> {
                 write::write(&exchange, target)
             }
         }
+        Route::Unknown | Route::Health(..) => discovery::document(&exchange),
         _ if exchange.method != Method::GET => Err(Refusal::wrong_method()),
         Route::OpenApi(path) => openapi::document(&exchange, path),
         _ => discovery::document(&exchange),
@@ -168,41 +204,4 @@ fn json_response(code: u16, body: impl Into<Body>) -> Response<Body> {
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
     response
-}
-
-fn text_response(body: &'static str) -> Response<Body> {
-    Response::new(Body::from(body))
-}
-
-/// The form in which a client wants objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Whole,
-    Table,
-    Metadata,
-}
-
-impl Form {
-    fn of(accept: &str) -> Self {
-        for part in accept.split(',') {
-            if part.contains("as=Table") {
-                return Self::Table;
-            }
-            if part.contains("as=PartialObjectMetadata") {
-                return Self::Metadata;
-            }
-            if part.contains("application/json") && !part.contains("as=") {
-                return Self::Whole;
-            }
-        }
-        Self::Whole
-    }
-}
-
-/// An object without what only its kind knows.
-fn partial(object: &Value) -> Value {
-    json!({
-        "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
-        "metadata": object["metadata"],
-    })
 }

@@ -118,6 +118,12 @@ impl Refusal {
         self
     }
 
+    /// With details of another shape than those of an object.
+    pub(crate) fn details(mut self, details: Value) -> Self {
+        self.status["details"] = details;
+        self
+    }
+
     /// The `Status` as it goes over the wire.
     pub(crate) fn status(&self) -> &Value {
         &self.status

@@ -1,53 +1,56 @@
-//! What the API says about itself: groups, versions, resources, health.
+//! What the API says about itself: groups, versions, resources.
+
+mod aggregated;
+mod subresources;
 
 use axum::body::Body;
-use http::Response;
+use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::{
-    http::{Exchange, json_response, route::Route, text_response},
+    http::{Exchange, health, json_response, media, route::Route},
     refusal::{Refusal, Result},
-    registry::{Registry, Resource, Version, custom},
+    registry::{Registry, Resource, custom},
 };
 
 /// The minor version whose behaviour this is.
-const MINOR: &str = "33";
+pub(super) const MINOR: u32 = 36;
 
 const VERBS: [&str; 8] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
-/// Reviews are answered; everything else is kept.
-fn verbs(resource: &Resource) -> &'static [&'static str] {
-    match resource.group.as_str() {
-        "authentication.k8s.io" | "authorization.k8s.io" => &VERBS[..1],
-        _ => &VERBS,
-    }
-}
+/// The same verbs as the server of custom resources lists them.
+const CUSTOM_VERBS: [&str; 8] =
+    ["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
 
 pub(super) fn document(exchange: &Exchange) -> Result<Response<Body>> {
     let state = exchange.cluster.lock();
     let registry = &state.registry;
-    let aggregated = aggregated(&exchange.accept);
+    if let Route::Core | Route::Groups = exchange.route
+        && aggregated::is_wanted(&exchange.accept)
+    {
+        return aggregated::document(exchange, registry);
+    }
     let document = match &exchange.route {
-        Route::Health => return Ok(text_response("ok")),
+        Route::Unknown => return Ok(health::not_found()),
+        Route::Health(question, path) => {
+            return Ok(health::answer(question, path, &exchange.query));
+        }
         Route::Version => version(),
-        Route::Core if aggregated.is_some() => {
-            return Ok(aggregate(registry, aggregated, ""));
-        }
-        Route::Groups if aggregated.is_some() => {
-            return Ok(aggregate(registry, aggregated, "groups"));
-        }
         Route::Core => json!({
             "kind": "APIVersions", "versions": ["v1"],
             "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": ""}],
         }),
         Route::Groups => {
-            let groups: Vec<Value> = groups(registry).map(|(name, it)| group(name, &it)).collect();
+            let groups: Vec<Value> =
+                groups(registry).into_iter().map(|(name, it)| group(name, &it)).collect();
             json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
         }
         Route::Group(name) => {
-            let (name, versions) =
-                groups(registry).find(|(it, _)| it == name).ok_or_else(Refusal::no_such_path)?;
+            let groups = groups(registry);
+            let Some((name, versions)) = groups.into_iter().find(|(it, _)| it == name) else {
+                return Ok(health::not_found());
+            };
             let mut group = group(name, &versions);
             group["kind"] = "APIGroup".into();
             group["apiVersion"] = "v1".into();
@@ -56,12 +59,16 @@ pub(super) fn document(exchange: &Exchange) -> Result<Response<Body>> {
         Route::GroupVersion(group, version) => resources(registry, group, version)?,
         Route::Root | Route::OpenApi(_) | Route::Resource(_) => paths(registry),
     };
+    media::check_plain(&exchange.accept)?;
     Ok(json_response(200, document.to_string()))
 }
 
 fn version() -> Value {
+    let minor = MINOR.to_string();
     json!({
-        "major": "1", "minor": MINOR, "gitVersion": format!("v1.{MINOR}.0"),
+        "major": "1", "minor": minor, "emulationMajor": "1", "emulationMinor": minor,
+        "minCompatibilityMajor": "1", "minCompatibilityMinor": (MINOR - 1).to_string(),
+        "gitVersion": format!("v1.{MINOR}.0"),
         "gitCommit": "0000000000000000000000000000000000000000", "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z", "goVersion": "none", "compiler": "rustc",
         "platform": "linux/amd64",
@@ -70,24 +77,48 @@ fn version() -> Value {
 
 fn paths(registry: &Registry) -> Value {
     let mut paths = vec!["/api".to_owned(), "/api/v1".to_owned(), "/apis".to_owned()];
-    for (group, versions) in groups(registry) {
+    for (group, versions) in registry.groups() {
         paths.push(format!("/apis/{group}"));
         paths.extend(versions.iter().map(|it| format!("/apis/{group}/{it}")));
     }
-    for path in ["/healthz", "/livez", "/openapi/v3", "/readyz", "/version"] {
+    for path in ["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"] {
         paths.push(path.to_owned());
     }
     json!({"paths": paths})
 }
 
-/// The groups, each with its versions, the preferred one first.
-fn groups(registry: &Registry) -> impl Iterator<Item = (&str, Vec<&str>)> {
-    registry.groups().into_iter().map(|(group, versions)| {
-        let mut versions: Vec<&str> = versions.into_iter().collect();
-        versions.sort_by_key(|it| std::cmp::Reverse(custom::priority(it)));
-        (group, versions)
-    })
+/// The groups, each with its versions: as real servers rank them, a preferred version first.
+fn groups(registry: &Registry) -> Vec<(&str, Vec<&str>)> {
+    let mut groups: Vec<(&str, Vec<&str>)> = registry
+        .groups()
+        .into_iter()
+        .map(|(group, versions)| {
+            let mut versions: Vec<&str> = versions.into_iter().collect();
+            versions.sort_by_key(|it| std::cmp::Reverse(custom::priority(it)));
+            (group, versions)
+        })
+        .collect();
+    groups.sort_by_key(|(name, _)| RANKS.iter().position(|it| it == name).unwrap_or(RANKS.len()));
+    groups
 }
+
+/// What a short name or a kind means when several groups have it: the first of these.
+const RANKS: [&str; 14] = [
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "coordination.k8s.io",
+];
 
 fn group(name: &str, versions: &[&str]) -> Value {
     let versions: Vec<Value> = versions
@@ -104,19 +135,18 @@ fn resources(registry: &Registry, group: &str, version: &str) -> Result<Value> {
             "name": resource.plural, "singularName": resource.singular,
             "namespaced": resource.namespaced, "kind": resource.kind, "verbs": verbs(resource),
         });
-        for (field, names) in
-            [("shortNames", &resource.short_names), ("categories", &resource.categories)]
-        {
-            if !names.is_empty() {
-                entry[field] = json!(names);
-            }
-        }
+        names(resource, &mut entry);
         list.push(entry);
-        for (name, verbs) in subresources(resource, served) {
-            list.push(json!({
-                "name": format!("{}/{name}", resource.plural), "singularName": "",
-                "namespaced": resource.namespaced, "kind": resource.kind, "verbs": verbs,
-            }));
+        for it in subresources::of(resource, served) {
+            let mut entry = json!({
+                "name": format!("{}/{}", resource.plural, it.name), "singularName": "",
+                "namespaced": resource.namespaced, "kind": it.kind(resource), "verbs": it.verbs,
+            });
+            if let Some((group, version, _)) = it.kind {
+                entry["group"] = group.into();
+                entry["version"] = version.into();
+            }
+            list.push(entry);
         }
     }
     if list.is_empty() {
@@ -124,87 +154,18 @@ fn resources(registry: &Registry, group: &str, version: &str) -> Result<Value> {
     }
     let group_version =
         if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    Ok(json!({
-        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version,
-        "resources": list,
-    }))
-}
-
-fn subresources(resource: &Resource, version: &Version) -> Vec<(&'static str, Value)> {
-    let mut list = Vec::new();
-    if version.status {
-        list.push(("status", json!(["get", "patch", "update"])));
-    }
-    match resource.table.as_str() {
-        "pods" => {
-            list.push(("log", json!(["get"])));
-            list.push(("eviction", json!(["create"])));
-        }
-        "namespaces" => list.push(("finalize", json!(["update"]))),
-        _ => {}
-    }
-    list
-}
-
-/// The version of aggregated discovery that a client takes, if any.
-fn aggregated(accept: &str) -> Option<&'static str> {
-    let takes = |version: &str| {
-        accept.split(',').any(|it| {
-            it.contains("as=APIGroupDiscoveryList") && it.contains(&format!("v={version};"))
-                || it.contains("as=APIGroupDiscoveryList") && it.ends_with(&format!("v={version}"))
-        })
-    };
-    if takes("v2") {
-        Some("v2")
-    } else if takes("v2beta1") {
-        Some("v2beta1")
-    } else {
-        None
-    }
-}
-
-fn aggregate(registry: &Registry, version: Option<&str>, which: &str) -> Response<Body> {
-    let version = version.unwrap_or("v2");
-    let items: Vec<Value> = if which.is_empty() {
-        vec![discovered(registry, "", &["v1"])]
-    } else {
-        groups(registry).map(|(name, versions)| discovered(registry, name, &versions)).collect()
-    };
-    let list = json!({
-        "kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"),
-        "metadata": {}, "items": items,
+    let mut document = json!({
+        "kind": "APIResourceList", "groupVersion": group_version, "resources": list,
     });
-    let mut response = json_response(200, list.to_string());
-    let media =
-        format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList");
-    if let Ok(media) = http::HeaderValue::from_str(&media) {
-        response.headers_mut().insert(http::header::CONTENT_TYPE, media);
+    // An oddity of the core's document alone.
+    if !group.is_empty() {
+        document["apiVersion"] = "v1".into();
     }
-    response
+    Ok(document)
 }
 
-fn discovered(registry: &Registry, group: &str, versions: &[&str]) -> Value {
-    let versions: Vec<Value> = versions
-        .iter()
-        .map(|version| {
-            let resources: Vec<Value> = registry
-                .within(group, version)
-                .map(|(resource, served)| discovered_resource(resource, served))
-                .collect();
-            json!({"version": version, "freshness": "Current", "resources": resources})
-        })
-        .collect();
-    let metadata = if group.is_empty() { json!({}) } else { json!({"name": group}) };
-    json!({"metadata": metadata, "versions": versions})
-}
-
-fn discovered_resource(resource: &Resource, version: &Version) -> Value {
-    let kind = json!({"group": resource.group, "version": version.name, "kind": resource.kind});
-    let mut entry = json!({
-        "resource": resource.plural, "responseKind": kind,
-        "scope": if resource.namespaced { "Namespaced" } else { "Cluster" },
-        "singularResource": resource.singular, "verbs": verbs(resource),
-    });
+/// The names of a kind beyond its plural.
+fn names(resource: &Resource, entry: &mut Value) {
     for (field, names) in
         [("shortNames", &resource.short_names), ("categories", &resource.categories)]
     {
@@ -212,12 +173,43 @@ fn discovered_resource(resource: &Resource, version: &Version) -> Value {
             entry[field] = json!(names);
         }
     }
-    let subresources: Vec<Value> = subresources(resource, version)
-        .into_iter()
-        .map(|(name, verbs)| json!({"subresource": name, "responseKind": kind, "verbs": verbs}))
-        .collect();
-    if !subresources.is_empty() {
-        entry["subresources"] = subresources.into();
+}
+
+fn verbs(resource: &Resource) -> Vec<&'static str> {
+    if resource.is_custom() {
+        return CUSTOM_VERBS.to_vec();
     }
-    entry
+    if let "authentication.k8s.io" | "authorization.k8s.io" = resource.group.as_str() {
+        // Reviews are answered; everything else is kept.
+        return vec!["create"];
+    }
+    let mut verbs = VERBS.to_vec();
+    if resource.table == "namespaces" {
+        verbs.retain(|it| *it != "deletecollection");
+    }
+    verbs
+}
+
+/// A tag for a document: other bytes, another tag.
+pub(super) fn tag(document: &[u8]) -> String {
+    use std::hash::{DefaultHasher, Hasher as _};
+
+    // The keys of this hasher are the same in all processes.
+    let mut hasher = DefaultHasher::new();
+    hasher.write(document);
+    format!("{:016X}", hasher.finish())
+}
+
+/// A document that clients keep: those that have it already only hear so.
+pub(super) fn tagged(exchange: &Exchange, tag: &str, body: impl Into<Body>) -> Response<Body> {
+    let quoted = format!("\"{tag}\"");
+    let known = exchange.known.split(',').any(|it| it.trim().trim_start_matches("W/") == quoted);
+    let mut response = if known { Response::new(Body::empty()) } else { json_response(200, body) };
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    if let Ok(quoted) = HeaderValue::from_str(&quoted) {
+        response.headers_mut().insert(header::ETAG, quoted);
+    }
+    response
 }

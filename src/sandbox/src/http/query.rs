@@ -22,6 +22,15 @@ impl Query {
         self.0.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value)
     }
 
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.0.iter().any(|(name, _)| name == key)
+    }
+
+    pub(super) fn all(&self, key: &str) -> Vec<&str> {
+        let all = self.0.iter().filter(|(name, _)| name == key);
+        all.map(|(_, value)| value.as_str()).collect()
+    }
+
     pub(super) fn is_set(&self, key: &str) -> bool {
         matches!(self.text(key), "true" | "1" | "t" | "T" | "TRUE" | "True")
     }

@@ -10,13 +10,17 @@ use crate::{
         Target,
         read::{self, Listing, Page},
     },
-    http::{Exchange, Form, json_response, partial, table, watch},
+    http::{
+        Exchange, json_response,
+        media::{Form, partial},
+        table, watch,
+    },
     refusal::Result,
     store::{State, Stored},
 };
 
 pub(super) fn read(exchange: Exchange, target: Target) -> Result<Response<Body>> {
-    let form = Form::of(&exchange.accept);
+    let form = exchange.form;
     if exchange.query.is_set("watch") {
         return watch::watch(&exchange, target, form);
     }
@@ -34,7 +38,9 @@ pub(super) fn read(exchange: Exchange, target: Target) -> Result<Response<Body>>
         drop(state);
         let body = match form {
             Form::Whole => whole_list(&target, &page),
-            Form::Table => table::of(&target, &page, cluster.now()).to_string().into(),
+            Form::Table(include) => {
+                table::of(&target, &page, (cluster.now(), include)).to_string().into()
+            }
             Form::Metadata => metadata_list(&target, &page).to_string().into(),
         };
         return Ok(json_response(200, body));
@@ -56,10 +62,10 @@ pub(super) fn object(
     match form {
         Form::Whole => read::present_json(target, stored),
         Form::Metadata => partial(&stored.value).to_string().into(),
-        Form::Table => {
+        Form::Table(include) => {
             let version = json!({"resourceVersion": stored.value["metadata"]["resourceVersion"]});
             let page = Page { objects: vec![std::sync::Arc::clone(stored)], metadata: version };
-            table::of(target, &page, now).to_string().into()
+            table::of(target, &page, (now, include)).to_string().into()
         }
     }
 }

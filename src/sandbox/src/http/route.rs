@@ -3,13 +3,13 @@
 use crate::{
     api::Target,
     refusal::{Refusal, Result},
-    registry::Registry,
+    registry::{Registry, Resource, Version},
 };
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
-    /// `/healthz` and its like.
-    Health,
+    /// `/healthz` and its like: which of them, and which check.
+    Health(String, String),
     Version,
     Root,
     /// `/api`
@@ -23,6 +23,8 @@ pub(super) enum Route {
     /// `/openapi/...`
     OpenApi(String),
     Resource(Path),
+    /// No part of the API.
+    Unknown,
 }
 
 /// The path of a resource.
@@ -37,12 +39,14 @@ pub(super) struct Path {
 }
 
 impl Route {
-    pub(super) fn parse(path: &str) -> Result<Self> {
+    pub(super) fn parse(path: &str) -> Self {
         let parts: Vec<String> = path.split('/').filter(|it| !it.is_empty()).map(decoded).collect();
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        Ok(match parts.as_slice() {
+        match parts.as_slice() {
             [] => Self::Root,
-            ["healthz" | "readyz" | "livez", ..] => Self::Health,
+            [question @ ("healthz" | "readyz" | "livez"), check @ ..] => {
+                Self::Health((*question).to_owned(), check.join("/"))
+            }
             ["version"] => Self::Version,
             ["openapi", rest @ ..] => Self::OpenApi(rest.join("/")),
             ["api"] => Self::Core,
@@ -52,17 +56,17 @@ impl Route {
             ["apis", group, version] => {
                 Self::GroupVersion((*group).to_owned(), (*version).to_owned())
             }
-            ["api", version, rest @ ..] => Self::Resource(Path::parse("", version, rest)?),
+            ["api", version, rest @ ..] => Self::Resource(Path::parse("", version, rest)),
             ["apis", group, version, rest @ ..] => {
-                Self::Resource(Path::parse(group, version, rest)?)
+                Self::Resource(Path::parse(group, version, rest))
             }
-            _ => return Err(Refusal::no_such_path()),
-        })
+            _ => Self::Unknown,
+        }
     }
 }
 
 impl Path {
-    fn parse(group: &str, version: &str, rest: &[&str]) -> Result<Self> {
+    fn parse(group: &str, version: &str, rest: &[&str]) -> Self {
         let (namespace, rest) = match rest {
             ["namespaces", _, "status" | "finalize"] => (None, rest),
             ["namespaces", namespace, rest @ ..] if !rest.is_empty() => {
@@ -74,29 +78,25 @@ impl Path {
             [plural] => (plural, "", ""),
             [plural, name] => (plural, *name, ""),
             [plural, name, subresource] => (plural, *name, *subresource),
-            _ => return Err(Refusal::no_such_path()),
+            // No kind has an empty name.
+            _ => (&"", "", ""),
         };
-        Ok(Self {
+        Self {
             group: group.to_owned(),
             version: version.to_owned(),
             namespace,
             plural: (*plural).to_owned(),
             name: name.to_owned(),
             subresource: subresource.to_owned(),
-        })
+        }
     }
 
     pub(super) fn target(&self, registry: &Registry) -> Result<Target> {
         let resource =
             registry.find(&self.group, &self.plural).ok_or_else(Refusal::no_such_path)?;
         let version = resource.version(&self.version).ok_or_else(Refusal::no_such_path)?;
-        let known = match self.subresource.as_str() {
-            "" => true,
-            "status" => version.status,
-            "log" | "eviction" => resource.table == "pods",
-            "finalize" => resource.table == "namespaces",
-            _ => false,
-        };
+        let known =
+            self.subresource.is_empty() || has_subresource(&resource, version, &self.subresource);
         // Cluster-scoped kinds have no namespace, and one object of others has one.
         let misplaced = self.namespace.is_some() && !resource.namespaced
             || self.namespace.is_none() && resource.namespaced && !self.name.is_empty();
@@ -110,6 +110,16 @@ impl Path {
             subresource: self.subresource.clone(),
             resource,
         })
+    }
+}
+
+/// Whether a kind has a subresource of a name.
+pub(super) fn has_subresource(resource: &Resource, version: &Version, name: &str) -> bool {
+    match name {
+        "status" => version.status,
+        "log" | "eviction" => resource.table == "pods",
+        "finalize" => resource.table == "namespaces",
+        _ => false,
     }
 }
 

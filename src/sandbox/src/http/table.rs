@@ -1,179 +1,155 @@
 //! What `kubectl get` prints: the columns of a kind and the cells of its objects.
 
+mod autoscaling;
+mod core;
+mod others;
+mod pod;
+mod text;
+mod workloads;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{Target, read::Page},
-    http::{json_path, partial},
+    api::{Target, read, read::Page},
+    http::{
+        json_path,
+        media::{Include, partial},
+        table::text::age,
+    },
     object,
     registry::Column,
 };
 
 /// A column of a built-in kind and how its cell is read from an object.
-type Cell = (&'static str, fn(&Value, Timestamp) -> Value);
+struct Cell {
+    name: &'static str,
+    kind: &'static str,
+    format: &'static str,
+    priority: u8,
+    of: fn(&Value, Timestamp) -> Value,
+}
 
-pub(super) fn of(target: &Target, page: &Page, now: Timestamp) -> Value {
-    let custom = target.version().map(|it| it.columns.as_slice()).unwrap_or_default();
-    let built_in = built_in(&target.resource.table);
-    let name = json!({
-        "name": "Name", "type": "string", "format": "name", "priority": 0,
-        "description": "Name must be unique within a namespace.",
-    });
-    let mut columns = vec![name];
-    if custom.is_empty() {
-        for (name, _) in &built_in {
-            columns.push(json!({
-                "name": name, "type": "string", "format": "", "description": "", "priority": 0,
-            }));
-        }
+impl Cell {
+    /// A column of text, which may hold numbers nevertheless.
+    const fn text(name: &'static str, of: fn(&Value, Timestamp) -> Value) -> Self {
+        Self { name, kind: "string", format: "", priority: 0, of }
     }
-    for column in custom {
-        columns.push(json!({
-            "name": column.name, "type": column.kind, "format": column.format,
-            "description": column.description, "priority": column.priority,
-        }));
+
+    const fn number(name: &'static str, of: fn(&Value, Timestamp) -> Value) -> Self {
+        Self { kind: "integer", ..Self::text(name, of) }
     }
+
+    const fn flag(name: &'static str, of: fn(&Value, Timestamp) -> Value) -> Self {
+        Self { kind: "boolean", ..Self::text(name, of) }
+    }
+
+    /// A column that shows in `-o wide` alone.
+    const fn wide(name: &'static str, of: fn(&Value, Timestamp) -> Value) -> Self {
+        Self { priority: 1, ..Self::text(name, of) }
+    }
+}
+
+const NAME: Cell =
+    Cell { format: "name", ..Cell::text("Name", |it, _| Value::from(object::name(it))) };
+
+const AGE: Cell = Cell::text("Age", |it, now| age(object::meta(it, "creationTimestamp"), now));
+
+/// What kinds show for which nothing else is known.
+const CREATED: Cell = Cell {
+    kind: "date",
+    ..Cell::text("Created At", |it, _| it["metadata"]["creationTimestamp"].clone())
+};
+
+pub(super) fn of(target: &Target, page: &Page, (now, include): (Timestamp, Include)) -> Value {
+    let (definitions, cells): (Vec<Value>, Box<dyn Fn(&Value) -> Vec<Value>>) =
+        if target.resource.is_custom() {
+            let columns = target.version().map(|it| it.columns.clone()).unwrap_or_default();
+            let columns = if columns.is_empty() { vec![custom_age()] } else { columns };
+            let definitions = columns.iter().map(custom_definition);
+            let definitions = std::iter::once(definition(&NAME)).chain(definitions).collect();
+            let cells = move |it: &Value| {
+                let cells = columns.iter().map(|column| custom_cell(column, it, now));
+                std::iter::once(object::name(it).into()).chain(cells).collect()
+            };
+            (definitions, Box::new(cells))
+        } else {
+            let columns = built_in(&target.resource.table);
+            let definitions = columns.iter().map(definition).collect();
+            let cells = move |it: &Value| columns.iter().map(|cell| (cell.of)(it, now)).collect();
+            (definitions, Box::new(cells))
+        };
     let rows: Vec<Value> = page
         .objects
         .iter()
         .map(|stored| {
-            let object = &stored.value;
-            let mut cells = vec![Value::from(object::name(object))];
-            if custom.is_empty() {
-                cells.extend(built_in.iter().map(|(_, cell)| cell(object, now)));
-            } else {
-                cells.extend(custom.iter().map(|it| custom_cell(it, object, now)));
+            let object = match include {
+                Include::Nothing => Value::Null,
+                Include::Metadata => partial(&stored.value),
+                Include::Object => read::present(target, stored),
+            };
+            let mut row = json!({"cells": cells(&stored.value), "object": object});
+            if target.resource.table == "pods" {
+                pod::mark_finished(&stored.value, &mut row);
             }
-            json!({"cells": cells, "object": partial(object)})
+            row
         })
         .collect();
     json!({
         "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": page.metadata,
-        "columnDefinitions": columns, "rows": rows,
+        "columnDefinitions": definitions, "rows": rows,
     })
 }
 
+fn definition(cell: &Cell) -> Value {
+    json!({
+        "name": cell.name, "type": cell.kind, "format": cell.format, "description": "",
+        "priority": cell.priority,
+    })
+}
+
+/// The columns of a kind, the name and the age among them.
 fn built_in(table: &str) -> Vec<Cell> {
-    let born: Cell = ("Age", |object, now| age(object::meta(object, "creationTimestamp"), now));
-    let mut columns: Vec<Cell> = match table {
-        "pods" => vec![
-            ("Ready", ready),
-            ("Status", |it, _| it["status"]["phase"].clone()),
-            ("Restarts", |it, _| {
-                let counts = object::items(it, "/status/containerStatuses");
-                counts.filter_map(|it| it["restartCount"].as_i64()).sum::<i64>().to_string().into()
-            }),
-        ],
-        "jobs.batch" => vec![
-            ("Status", |it, _| job_status(it).into()),
-            ("Completions", |it, _| {
-                let done = it["status"]["succeeded"].as_i64().unwrap_or_default();
-                format!("{done}/{}", it["spec"]["completions"].as_i64().unwrap_or(1)).into()
-            }),
-            ("Duration", |it, now| {
-                let end = object::text(it, "/status/completionTime");
-                let end = end.parse().unwrap_or(now);
-                match object::text(it, "/status/startTime") {
-                    "" => "".into(),
-                    start => age(start, end),
-                }
-            }),
-        ],
-        "cronjobs.batch" => vec![
-            ("Schedule", |it, _| it["spec"]["schedule"].clone()),
-            ("Suspend", |it, _| it["spec"]["suspend"].to_string().into()),
-        ],
-        "deployments.apps" => vec![
-            ("Ready", |it, _| {
-                let ready = it["status"]["readyReplicas"].as_i64().unwrap_or_default();
-                format!("{ready}/{}", it["spec"]["replicas"]).into()
-            }),
-            ("Up-to-date", |it, _| count(&it["status"]["updatedReplicas"])),
-            ("Available", |it, _| count(&it["status"]["availableReplicas"])),
-        ],
-        "leases.coordination.k8s.io" => {
-            vec![("Holder", |it, _| it["spec"]["holderIdentity"].clone())]
-        }
-        "secrets" => {
-            vec![("Type", |it, _| it["type"].clone()), ("Data", |it, _| size(&it["data"]).into())]
-        }
-        "configmaps" => {
-            vec![("Data", |it, _| (size(&it["data"]) + size(&it["binaryData"])).into())]
-        }
-        "namespaces" => vec![("Status", |it, _| it["status"]["phase"].clone())],
-        "services" => vec![
-            ("Type", |it, _| it["spec"]["type"].clone()),
-            ("Cluster-IP", |it, _| it["spec"]["clusterIP"].clone()),
-            ("External-IP", |_, _| "<none>".into()),
-            ("Port(s)", |it, _| {
-                let ports = object::items(it, "/spec/ports");
-                let ports: Vec<String> = ports
-                    .map(|it| format!("{}/{}", it["port"], object::text(it, "/protocol")))
-                    .collect();
-                ports.join(",").into()
-            }),
-        ],
-        "customresourcedefinitions.apiextensions.k8s.io" => {
-            return vec![("Created At", |it, _| it["metadata"]["creationTimestamp"].clone())];
-        }
-        "events" => return events(),
-        _ => Vec::new(),
+    let (before, after) = match table {
+        "pods" => (pod::COLUMNS, pod::WIDE),
+        "events" => return core::events(),
+        "horizontalpodautoscalers.autoscaling" => (autoscaling::COLUMNS, [].as_slice()),
+        _ => match core::columns(table)
+            .or_else(|| workloads::columns(table))
+            .or_else(|| others::columns(table))
+        {
+            Some(columns) => columns,
+            None => return vec![NAME, CREATED],
+        },
     };
-    columns.push(born);
+    let copied = |it: &[Cell]| it.iter().map(|it| Cell { ..*it }).collect::<Vec<_>>();
+    let mut columns = vec![NAME];
+    columns.extend(copied(before));
+    columns.push(AGE);
+    columns.extend(copied(after));
     columns
 }
 
-fn events() -> Vec<Cell> {
-    vec![
-        ("Last Seen", |it, now| {
-            let seen = ["/lastTimestamp", "/eventTime", "/metadata/creationTimestamp"];
-            let seen = seen.into_iter().map(|at| object::text(it, at)).find(|it| !it.is_empty());
-            age(seen.unwrap_or_default(), now)
-        }),
-        ("Type", |it, _| it["type"].clone()),
-        ("Reason", |it, _| it["reason"].clone()),
-        ("Object", |it, _| {
-            let kind = object::text(it, "/involvedObject/kind").to_lowercase();
-            format!("{kind}/{}", object::text(it, "/involvedObject/name")).into()
-        }),
-        ("Message", |it, _| object::text(it, "/message").trim().into()),
-    ]
-}
+/// Columns of a kind before its age, and those after.
+type Columns = (&'static [Cell], &'static [Cell]);
 
-fn ready(pod: &Value, _: Timestamp) -> Value {
-    let ready = object::items(pod, "/status/containerStatuses").filter(|it| it["ready"] == true);
-    format!("{}/{}", ready.count(), object::items(pod, "/spec/containers").count()).into()
-}
-
-fn job_status(job: &Value) -> &'static str {
-    let holds = |kind: &str| {
-        object::items(job, "/status/conditions")
-            .any(|it| it["type"] == *kind && it["status"] == "True")
-    };
-    if holds("Complete") {
-        "Complete"
-    } else if holds("Failed") {
-        "Failed"
-    } else if object::is_deleting(job) {
-        "Terminating"
-    } else if holds("Suspended") || job["spec"]["suspend"] == true {
-        "Suspended"
-    } else if holds("FailureTarget") {
-        "FailureTarget"
-    } else if holds("SuccessCriteriaMet") {
-        "SuccessCriteriaMet"
-    } else {
-        "Running"
+/// What a custom kind shows that asks for nothing.
+fn custom_age() -> Column {
+    Column {
+        name: "Age".to_owned(),
+        kind: "date".to_owned(),
+        format: String::new(),
+        description: String::new(),
+        priority: 0,
+        path: ".metadata.creationTimestamp".to_owned(),
     }
 }
 
-fn count(value: &Value) -> Value {
-    value.as_i64().unwrap_or_default().into()
-}
-
-fn size(value: &Value) -> usize {
-    value.as_object().map_or(0, serde_json::Map::len)
+fn custom_definition(column: &Column) -> Value {
+    json!({
+        "name": column.name, "type": column.kind, "format": column.format,
+        "description": column.description, "priority": column.priority,
+    })
 }
 
 /// The first value that a column's path finds, in the column's type.
@@ -190,25 +166,4 @@ fn custom_cell(column: &Column, object: &Value, now: Timestamp) -> Value {
             other => other.to_string().into(),
         },
     }
-}
-
-/// How long ago something was, as people write it: `42s`, `5m`, `3h20m`, `7d`.
-fn age(since: &str, now: Timestamp) -> Value {
-    let Ok(since) = since.parse::<Timestamp>() else { return "<unknown>".into() };
-    let seconds = now.as_second().saturating_sub(since.as_second()).max(0);
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
-    let pair = |big: i64, unit: &str, small: i64, of: &str| {
-        if small == 0 { format!("{big}{unit}") } else { format!("{big}{unit}{small}{of}") }
-    };
-    let text = match seconds {
-        ..120 => format!("{seconds}s"),
-        120..600 => pair(minutes, "m", seconds % 60, "s"),
-        600..10_800 => format!("{minutes}m"),
-        10_800..28_800 => pair(hours, "h", minutes % 60, "m"),
-        28_800..172_800 => format!("{hours}h"),
-        172_800..691_200 => pair(days, "d", hours % 24, "h"),
-        691_200..63_072_000 => format!("{days}d"),
-        _ => pair(days / 365, "y", days % 365, "d"),
-    };
-    text.into()
 }

@@ -19,7 +19,11 @@ use crate::{
     },
     cluster::Cluster,
     fault::Follower,
-    http::{Exchange, Form, json_response, partial, table},
+    http::{
+        Exchange, json_response,
+        media::{Form, partial},
+        table,
+    },
     refusal::{Refusal, Result},
     selector::Selector,
     store::{
@@ -252,13 +256,13 @@ impl Watch {
         let line = match self.form {
             Form::Whole => line(kind, &read::present_json(&self.target, object)),
             Form::Metadata => line(kind, partial(&object.value).to_string().as_bytes()),
-            Form::Table => {
+            Form::Table(include) => {
                 let version = &object.value["metadata"]["resourceVersion"];
                 let page = Page {
                     objects: vec![Arc::clone(object)],
                     metadata: json!({"resourceVersion": version}),
                 };
-                let mut table = table::of(&self.target, &page, self.cluster.now());
+                let mut table = table::of(&self.target, &page, (self.cluster.now(), include));
                 if std::mem::replace(&mut self.headless, true) {
                     table["columnDefinitions"] = Value::Null;
                 }
@@ -280,10 +284,14 @@ impl Watch {
                 "metadata": metadata,
             }),
             Form::Metadata => partial(&json!({"metadata": metadata})),
-            Form::Table => json!({
-                "kind": "Table", "apiVersion": "meta.k8s.io/v1", "columnDefinitions": null,
-                "metadata": metadata, "rows": [],
-            }),
+            Form::Table(include) => {
+                let nothing = Stored::new(json!({"metadata": metadata}));
+                let metadata = json!({"resourceVersion": self.revision.to_string()});
+                let page = Page { objects: vec![nothing], metadata };
+                let mut table = table::of(&self.target, &page, (self.cluster.now(), include));
+                table["columnDefinitions"] = Value::Null;
+                table
+            }
         };
         self.queue.push_back(line("BOOKMARK", object.to_string().as_bytes()));
     }

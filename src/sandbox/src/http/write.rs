@@ -12,7 +12,7 @@ use crate::{
         patch, update,
     },
     audit::Act,
-    http::{Exchange, Form, json_response, protobuf, read},
+    http::{Exchange, json_response, protobuf, read},
     kinds, object,
     patch::Format,
     refusal::{Refusal, Result},
@@ -161,7 +161,7 @@ fn broken() -> Response<Body> {
 
 fn respond(exchange: &Exchange, call: &Call, outcome: Outcome) -> Response<Body> {
     let target = &call.target;
-    let form = Form::of(&exchange.accept);
+    let form = exchange.form;
     match outcome {
         Outcome::Many(objects) => {
             let items: Vec<Value> =
