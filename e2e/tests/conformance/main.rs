@@ -6,12 +6,15 @@
 #![expect(clippy::panic, reason = "what a case expected and did not see ends it")]
 
 mod accounts;
+mod appliers;
+mod apply;
 mod crds;
 mod custom;
 mod discovery;
 mod escalation;
 mod ground;
 mod objects;
+mod ownership;
 mod people;
 mod programs;
 mod rbac;

@@ -129,6 +129,10 @@ impl Refusal {
         &self.status
     }
 
+    pub(crate) fn message(&self) -> &str {
+        self.status["message"].as_str().unwrap_or_default()
+    }
+
     pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
         self.status["details"]["retryAfterSeconds"] = seconds.into();
         self
@@ -193,6 +197,14 @@ impl Refusal {
         };
         let message = format!("{} \"{}\" is invalid: {text}", subject.qualified(), subject.name);
         Self::new(422, "Invalid", message).about(subject).causes(causes)
+    }
+
+    /// 422 without a word on what is wrong.
+    pub(crate) fn unprocessable() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        let mut refusal = Self::new(422, "Invalid", message);
+        refusal.status["details"] = json!({});
+        refusal
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {

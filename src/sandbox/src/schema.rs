@@ -6,6 +6,7 @@ mod compile;
 mod default;
 mod formats;
 mod lists;
+mod merging;
 mod patterns;
 mod prune;
 pub(crate) mod structural;
@@ -128,6 +129,20 @@ pub(crate) enum Merge {
     Keyed(Vec<String>),
 }
 
+/// What a strategic merge patch does with a field of a built-in kind, where that is not the usual:
+/// maps field by field, lists as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    /// Lists item by item; without a key their items are plain values.
+    Merge { key: Option<&'static str> },
+    /// The same, and a patch may say which fields of an item stay.
+    MergeRetaining { key: &'static str },
+    /// A patch may say which fields stay.
+    Retain,
+    /// As a whole.
+    Replace,
+}
+
 /// One node of a schema.
 #[derive(Debug, Default)]
 pub(crate) struct Node {
@@ -140,6 +155,8 @@ pub(crate) struct Node {
     pub(crate) additional: Option<Arc<Self>>,
     pub(crate) items: Option<Arc<Self>>,
     pub(crate) merge: Merge,
+    /// How strategic merge patches treat single properties.
+    pub(crate) strategies: BTreeMap<String, Strategy>,
     pub(crate) default: Option<Value>,
     /// A Quantity, a time or bytes: built-in kinds check those when they decode.
     pub(crate) format: Option<String>,

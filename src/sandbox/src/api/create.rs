@@ -44,6 +44,10 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
         object::fields(&mut object).remove("status");
     }
     kinds::fill_in(call.resource(), &mut object);
+    // What the API itself adds from here on is nobody's.
+    if owners == Owners::OfUpdate {
+        ownership::updated(call, None, &mut object)?;
+    }
     kinds::prepare_create(state, call.resource(), &mut object);
     call.judge_grants(state, &object, None)?;
     call.judge(&object, None)?;
@@ -51,9 +55,6 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
     let key = Key::of(&object);
     if state.find(&call.resource().table, &key).is_some() {
         return Err(Refusal::already_exists(&call.resource().subject(&key.name)));
-    }
-    if owners == Owners::OfUpdate {
-        ownership::updated(call, None, &mut object)?;
     }
     if let Some(root) = defaults {
         schema::default(&mut object, root);

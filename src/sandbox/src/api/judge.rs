@@ -8,6 +8,7 @@ use crate::{
     api::Call,
     auth::{self, escalation},
     kinds, object,
+    patch::ownership,
     refusal::{Cause, Refusal, Result},
     registry::Version,
     schema::{self, Mode},
@@ -41,6 +42,7 @@ impl Call {
     /// Holds an object against its schema and its kind's rules.
     pub(super) fn judge(&self, object: &Value, old: Option<&Value>) -> Result<()> {
         let mut faults: Vec<Cause> = validate::metadata(object, self.resource());
+        faults.extend(ownership::faults(object));
         if self.resource().is_custom() {
             faults.extend(self.custom_faults(self.target.version()?, object, old));
         }

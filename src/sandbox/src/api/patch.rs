@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 use crate::{
     api::{Call, Draft, Owners, Written, create, read, update},
     object,
-    patch::{Format, apply, merge, strategic},
+    patch::{Format, apply, document, json, merge, strategic, typed},
     refusal::{Cause, Refusal, Result, Subject},
-    schema::{self, Mode},
     store::State,
 };
 
@@ -16,109 +15,195 @@ pub(crate) fn patch(
     state: &mut State,
     call: &Call,
     format: Format,
-    body: &Value,
+    body: &[u8],
 ) -> Result<Written> {
     if format == Format::Apply {
-        return applied(state, call, body);
+        return applied(state, call, &document::parse(body, format)?);
+    }
+    if format == Format::Strategic && call.resource().is_custom() {
+        return Err(Refusal::wrong_media(Format::ACCEPTED_BY_CUSTOM));
     }
     let existing = call.target.existing(state)?;
     let mut object = read::present(&call.target, &existing);
-    let version = call.target.version()?;
+    let patch = document::parse(body, format)?;
     match format {
-        Format::Json => json_patch(call, &mut object, body)?,
-        Format::Strategic if call.resource().is_custom() => {
-            let accepted = "application/json-patch+json, application/merge-patch+json, \
-                application/apply-patch+yaml";
-            return Err(Refusal::wrong_media(accepted));
+        Format::Json => operations(&mut object, &patch)?,
+        Format::Strategic => {
+            let node = call.target.version()?.schema.root();
+            strategic::merge(&mut object, &patch, Some(node))?;
+            // The type is known: a patch cannot make it another.
+            object["apiVersion"] = call.target.api_version().into();
+            object["kind"] = call.resource().kind.as_str().into();
         }
-        Format::Strategic => strategic::merge(&mut object, body, Some(version.schema.root()))?,
-        Format::Merge | Format::Apply => merge::merge(&mut object, body),
+        Format::Merge | Format::Apply => merge::merge(&mut object, &patch),
     }
-    if !object.is_object() {
-        return Err(Refusal::bad_request("the patched object is not an object"));
-    }
-    if object::name(&object) != call.target.name {
-        return Err(Refusal::bad_request(format!(
-            "the name of the object ({}) does not match the name on the URL ({})",
-            object::name(&object),
-            call.target.name
-        )));
-    }
-    let draft = call.decode(object)?;
+    let shown = if format == Format::Strategic { printed(&patch) } else { object.to_string() };
+    let mut draft = call.decode(object).map_err(|why| undecodable(&why, &shown))?;
+    settle_place(call, &mut draft.object)?;
     update::replace(state, call, &existing, draft)
 }
 
-fn json_patch(call: &Call, object: &mut Value, body: &Value) -> Result<()> {
-    let patch: json_patch::Patch = serde_json::from_value(body.clone())
-        .map_err(|why| Refusal::bad_request(format!("error decoding patch: {why}")))?;
-    json_patch::patch(object, &patch).map_err(|why| {
-        let subject = call.resource().subject(&call.target.name);
-        let cause = Cause::new("FieldValueInvalid", why.path.to_string(), why.to_string());
-        Refusal::invalid(&subject, &[cause])
-    })
+fn operations(object: &mut Value, patch: &Value) -> Result<()> {
+    let operations = patch.as_array().map(Vec::as_slice).unwrap_or_default();
+    if operations.len() > json::LIMIT {
+        let message = format!(
+            "Request entity too large: The allowed maximum operations in a JSON patch is {}, got {}",
+            json::LIMIT,
+            operations.len()
+        );
+        return Err(Refusal::new(413, "RequestEntityTooLarge", message));
+    }
+    let applied = json::apply(object, operations).ok().filter(|()| object.is_object());
+    applied.ok_or_else(Refusal::unprocessable)
+}
+
+/// What is wrong with an object that was patched is the patch's fault.
+fn undecodable(refusal: &Refusal, patched: &str) -> Refusal {
+    let why = refusal.message();
+    let why = why.split_once(" cannot be handled as a ").map_or(why, |(_, it)| it);
+    let why = why.split_once(": ").map_or(why, |(_, it)| it);
+    let subject = Subject { group: "", kind: "", name: "" };
+    Refusal::invalid(&subject, &[Cause::invalid("patch", &patched.into(), why)])
+}
+
+/// A patch as the server prints one that it has decoded.
+fn printed(patch: &Value) -> String {
+    match patch {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(list) => {
+            format!("[{}]", list.iter().map(printed).collect::<Vec<_>>().join(" "))
+        }
+        Value::Object(map) => {
+            let fields = map.iter().map(|(key, value)| format!("{key}:{}", printed(value)));
+            format!("map[{}]", fields.collect::<Vec<_>>().join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A patched object stays where it is, and who it is.
+fn settle_place(call: &Call, object: &mut Value) -> Result<()> {
+    let namespace = call.target.namespace.as_deref().unwrap_or_default();
+    let stated = object::meta(object, "namespace");
+    if !stated.is_empty() && stated != namespace {
+        return Err(Refusal::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    object::set_meta(object, "namespace", (!namespace.is_empty()).then(|| namespace.into()));
+    let (name, wanted) = (object::name(object), call.target.name.as_str());
+    if name == wanted {
+        return Ok(());
+    }
+    Err(Refusal::bad_request(if name.is_empty() {
+        format!(
+            "the name of the object ({wanted} based on URL) was undeterminable: name must be \
+             provided"
+        )
+    } else {
+        format!("the name of the object ({name}) does not match the name on the URL ({wanted})")
+    }))
+}
+
+fn applied(state: &mut State, call: &Call, body: &Value) -> Result<Written> {
+    check_kind(call, body)?;
+    check_fields(call, body)?;
+    match call.target.existing(state) {
+        Ok(existing) => {
+            let live = read::present(&call.target, &existing);
+            let draft = settled(call, Some(&live), body)?;
+            update::replace(state, call, &existing, draft)
+        }
+        Err(missing) if !call.target.subresource.is_empty() => Err(missing),
+        Err(_) => {
+            let mut draft = settled(call, None, body)?;
+            // The version of nothing is no condition.
+            object::set_meta(&mut draft.object, "resourceVersion", None);
+            let uid = object::uid(&draft.object);
+            if !uid.is_empty() {
+                let why = format!(
+                    "uid mismatch: the provided object specified uid {uid}, and no existing object \
+                     was found"
+                );
+                return Err(Refusal::conflict(&call.resource().subject(&call.target.name), &why));
+            }
+            create::insert(state, call, draft)
+        }
+    }
+}
+
+/// The object that an apply makes, as it goes on to be stored.
+fn settled(call: &Call, live: Option<&Value>, body: &Value) -> Result<Draft> {
+    let object = apply::apply(call, live, body)?;
+    let mut draft = if call.resource().is_custom() {
+        Draft { object, warnings: Vec::new(), owners: Owners::Applied }
+    } else {
+        call.decode(object)?
+    };
+    settle_place(call, &mut draft.object)?;
+    draft.owners = Owners::Applied;
+    Ok(draft)
+}
+
+/// What is applied must say what it is.
+fn check_kind(call: &Call, body: &Value) -> Result<()> {
+    let text = |field: &str| body[field].as_str().unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    if api_version != call.target.api_version() || kind != call.resource().kind {
+        let kind = if api_version.is_empty() && kind.is_empty() {
+            "/, Kind=".to_owned()
+        } else if api_version.contains('/') {
+            format!("{api_version}, Kind={kind}")
+        } else {
+            format!("/{api_version}, Kind={kind}")
+        };
+        return Err(Refusal::bad_request(format!("invalid object type: {kind}")));
+    }
+    if body["metadata"].get("managedFields").is_some_and(|it| !it.is_null()) {
+        return Err(Refusal::bad_request("metadata.managedFields must be nil"));
+    }
+    Ok(())
 }
 
 /// However strict the client is: of a field that no schema knows nobody can be the owner.
 fn check_fields(call: &Call, body: &Value) -> Result<()> {
     let root = call.target.version()?.schema.root();
-    let unknown = schema::prune(&mut body.clone(), root, Mode::Prune);
-    let unknown = unknown.map_err(Refusal::bad_request)?;
-    let lines: Vec<String> =
-        unknown.iter().map(|it| format!(".{it}: field not declared in schema")).collect();
-    let lines = match lines.as_slice() {
+    let lines = match typed::check(body, Some(root)).as_slice() {
         [] => return Ok(()),
         [one] => one.clone(),
         many => format!("errors:\n  {}", many.join("\n  ")),
     };
     let (namespace, name) = (object::meta(body, "namespace"), object::name(body));
     let (version, kind) = (call.target.api_version(), &call.resource().kind);
+    let version = if version.contains('/') { version } else { format!("/{version}") };
     let message = format!(
         "failed to create typed patch object ({namespace}/{name}; {version}, Kind={kind}): {lines}"
     );
     Err(Refusal::new(500, "", message))
 }
 
-fn applied(state: &mut State, call: &Call, body: &Value) -> Result<Written> {
-    if call.options.manager.is_empty() {
-        let subject = Subject { group: "meta.k8s.io", kind: "PatchOptions", name: "" };
-        let fault = Cause::required("fieldManager", "is required for apply patch");
-        return Err(Refusal::invalid(&subject, &[fault]));
+/// Whether a patch's options are ones that its format takes.
+pub(crate) fn check_options(format: Format, manager: &str, force: &str) -> Result<()> {
+    let mut faults = Vec::new();
+    if format != Format::Apply && !force.is_empty() {
+        faults.push(Cause::forbidden("force", "may not be specified for non-apply patch"));
     }
-    if body["metadata"].get("managedFields").is_some_and(|it| *it != json!([]) && !it.is_null()) {
-        return Err(Refusal::bad_request("metadata.managedFields must be nil"));
+    if format == Format::Apply && manager.is_empty() {
+        faults.push(Cause::required("fieldManager", "is required for apply patch"));
     }
-    let mut body = body.clone();
-    let metadata = object::metadata(&mut body);
-    metadata.remove("managedFields");
-    metadata.entry("name").or_insert_with(|| call.target.name.as_str().into());
-    check_fields(call, &body)?;
-    let draft = call.decode(body)?;
-    let (wanted, warnings) = (draft.object, draft.warnings);
-    if object::name(&wanted) != call.target.name {
-        return Err(Refusal::bad_request(format!(
-            "the name of the object ({}) does not match the name on the URL ({})",
-            object::name(&wanted),
-            call.target.name
-        )));
+    if manager.len() > 128 {
+        let message = "Too long: may not be more than 128 bytes".to_owned();
+        faults.push(Cause::new("FieldValueTooLong", "fieldManager", message));
     }
-    let owners = Owners::Applied;
-    match call.target.existing(state) {
-        Ok(existing) => {
-            let object = apply::apply(call, Some(&existing.value), &wanted)?;
-            update::replace(state, call, &existing, Draft { object, warnings, owners })
-        }
-        Err(missing) if !call.target.subresource.is_empty() => Err(missing),
-        Err(_) if !object::uid(&wanted).is_empty() => {
-            let why = format!(
-                "uid mismatch: the provided object specified uid {}, and no existing object was \
-                 found",
-                object::uid(&wanted)
-            );
-            Err(Refusal::conflict(&call.resource().subject(&call.target.name), &why))
-        }
-        Err(_) => {
-            let object = apply::apply(call, None, &wanted)?;
-            create::insert(state, call, Draft { object, warnings, owners })
-        }
+    if let Some((at, found)) = manager.char_indices().find(|(_, it)| it.is_control()) {
+        let code = u32::from(found);
+        let why = format!("invalid character U+{code:04X} (at position {at})");
+        faults.push(Cause::invalid("fieldManager", &json!(manager), &why));
     }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let subject = Subject { group: "meta.k8s.io", kind: "PatchOptions", name: "" };
+    Err(Refusal::invalid(&subject, &faults))
 }

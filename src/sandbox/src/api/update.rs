@@ -88,14 +88,17 @@ pub(super) fn replace(
     }
     narrow(call, old, &mut object)?;
     kinds::fill_in(call.resource(), &mut object);
+    if owners == Owners::OfUpdate {
+        ownership::updated(call, Some(old), &mut object)?;
+    }
     kinds::prepare_update(call.resource(), old, &mut object);
     raise_generation(call, old, &mut object);
     call.judge_grants(state, &object, Some(old))?;
     call.judge(&object, Some(old))?;
     check_finalizers(call, old, &object)?;
 
-    if owners == Owners::OfUpdate {
-        ownership::updated(call, Some(old), &mut object)?;
+    if owners == Owners::Applied {
+        ownership::keep_times(old, &mut object);
     }
     if existing.value == object {
         return Ok(Written::kept(Arc::clone(existing), 200, warnings));

@@ -32,7 +32,9 @@ impl Query {
     }
 
     pub(super) fn is_set(&self, key: &str) -> bool {
-        matches!(self.text(key), "true" | "1" | "t" | "T" | "TRUE" | "True")
+        // Whatever is not plainly a no is a yes.
+        let found = self.0.iter().find(|(name, _)| name == key);
+        found.is_some_and(|(_, value)| value != "0" && !value.eq_ignore_ascii_case("false"))
     }
 
     pub(super) fn number(&self, key: &str) -> Result<u64> {

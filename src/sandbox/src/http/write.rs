@@ -54,7 +54,8 @@ fn verb(method: &Method, target: &Target) -> Result<&'static str> {
 }
 
 fn operate(exchange: &Exchange, call: &mut Call, verb: &str) -> Result<Outcome> {
-    let body = body(exchange)?;
+    // What a patch is depends on its media type.
+    let body = if verb == "patch" { Value::Null } else { body(exchange)? };
     let resource = &call.target.resource;
     if matches!(verb, "update" | "patch")
         && exchange.cluster.faults.conflicts(&exchange.client, &resource.plural)
@@ -80,11 +81,12 @@ fn operate(exchange: &Exchange, call: &mut Call, verb: &str) -> Result<Outcome> 
         "patch" => {
             let format = Format::of_media(&exchange.media)
                 .ok_or_else(|| Refusal::wrong_media(Format::ACCEPTED))?;
+            let manager = exchange.query.text("fieldManager");
+            patch::check_options(format, manager, exchange.query.text("force"))?;
             if format == Format::Apply {
-                let manager = exchange.query.text("fieldManager");
                 manager.clone_into(&mut call.options.manager);
             }
-            patch::patch(state, call, format, &body).map(Outcome::One)
+            patch::patch(state, call, format, &exchange.body).map(Outcome::One)
         }
         "delete" => {
             check_dry_run(call, &body);

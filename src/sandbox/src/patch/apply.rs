@@ -1,200 +1,126 @@
 //! Server-side apply: one says what it wants, and owns that; what it no longer says, it gives up.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use crate::{
     api::Call,
-    object,
+    clock, object,
     patch::{
-        fields::{self, FieldSet},
-        ownership::{self, APPLY, Owner},
+        conflict::{self, Conflict},
+        fields::FieldSet,
+        last_applied,
+        ownership::{self, Owner},
+        reset, typed,
     },
-    refusal::{Cause, Refusal, Result},
-    schema::{Merge, Node},
+    refusal::{Refusal, Result},
+    schema::Node,
 };
+
+/// Who had these fields before the first apply is not known.
+const BEFORE: &str = "before-first-apply";
 
 /// The object after somebody applied what it wants, with the owners of its fields.
 pub(crate) fn apply(call: &Call, live: Option<&Value>, wanted: &Value) -> Result<Value> {
-    let node = call.target.version()?.schema.root();
-    let mut wanted_fields = fields::without_system(FieldSet::of(wanted, node));
-    reset(call, &mut wanted_fields)?;
-
-    let empty = json!({"apiVersion": wanted["apiVersion"], "kind": wanted["kind"]});
-    let live = live.unwrap_or(&empty);
-    let mut object = live.clone();
-    let mut wanted = wanted.clone();
-    forget_reset(call, &mut wanted)?;
-    merge(&mut object, &wanted, Some(node));
-
-    let mut mine = Owner::of(call, APPLY);
-    let mut owners = ownership::parse(live);
-    let changed = fields::difference(Some(live), &object, node).changed;
-    contest(call, &mut owners, &mine, &changed)?;
-
-    let last = owners.iter().find(|it| it.is_same(&mine)).cloned();
-    owners.retain(|it| !it.is_same(&mine));
-    if let Some(last) = &last {
-        let mut given_up = last.fields.clone();
-        name_fields(&mut given_up);
-        let mut kept = wanted_fields.clone();
-        for owner in &owners {
-            kept.add(&owner.fields);
-        }
-        remove(&mut object, (&given_up, &kept), Some(node));
+    let mut owners = match live {
+        None => Vec::new(),
+        Some(live) => ownership::parse(&live["metadata"]["managedFields"])
+            .ok_or_else(|| Refusal::new(500, "", "failed to decode managed fields"))?,
+    };
+    let mut before = live.cloned().unwrap_or_else(|| json!({}));
+    object::metadata(&mut before).remove("managedFields");
+    if owners.is_empty() && live.is_some() {
+        ownership::record(call, BEFORE, (None, &before), &mut owners)?;
     }
-    mine.fields = wanted_fields;
-    let same = last.as_ref().is_some_and(|it| it.fields == mine.fields);
-    if same && fields::difference(Some(live), &object, node).is_empty() {
-        mine.time = last.map(|it| it.time).unwrap_or_default();
+    owners.retain(|it| ownership::is_served(call, it));
+
+    let mut settled = settle(call, &before, wanted, owners)?;
+    let open = settled.open(call, live)?;
+    if !open.is_empty() {
+        return Err(conflict::refusal(open));
     }
+    settled.take();
+    let Settled { mut object, mut owners, mut mine, .. } = settled;
+    if object != before {
+        mine.time = Some(clock::seconds(call.now));
+    }
+    ownership::strip(&mut mine.fields);
     owners.push(mine);
+    owners.retain(|it| !it.fields.is_empty());
+    last_applied::keep_up(call, wanted, &mut object);
     ownership::write(&mut object, owners);
     Ok(object)
 }
 
-/// What a path cannot write is not owned through it either.
-fn reset(call: &Call, set: &mut FieldSet) -> Result<()> {
-    if call.target.subresource == "status" {
-        set.children.retain(|name, _| name == "f:status");
-    } else if call.target.version()?.status {
-        set.drop_branch("f:status");
-    }
-    Ok(())
+/// An apply that is done, if nobody has anything against it.
+struct Settled {
+    object: Value,
+    /// All but the one who applies.
+    owners: Vec<Owner>,
+    mine: Owner,
+    changed: FieldSet,
+    removed: FieldSet,
 }
 
-fn forget_reset(call: &Call, wanted: &mut Value) -> Result<()> {
-    if call.target.subresource == "status" {
-        object::fields(wanted)
-            .retain(|name, _| matches!(name.as_str(), "apiVersion" | "kind" | "status"));
-    } else if call.target.version()?.status {
-        object::fields(wanted).remove("status");
+fn settle(call: &Call, live: &Value, wanted: &Value, mut owners: Vec<Owner>) -> Result<Settled> {
+    let node = call.target.version()?.schema.root();
+    let mut mine = Owner::applier(call);
+    let last = owners.iter().position(|it| it.is_same(&mine)).map(|it| owners.remove(it));
+    mine.fields = typed::field_set(wanted, Some(node));
+    mine.fields.exclude(&reset::fields(&call.target)?);
+
+    let mut object = typed::merge(live, wanted, Some(node));
+    if let Some(last) = last {
+        let mut claimed = mine.fields.clone();
+        owners.iter().for_each(|it| claimed.add(&it.fields));
+        object = prune(&object, &last.fields, &claimed, node);
+        mine.time = last.time;
     }
-    Ok(())
+    let difference = ownership::difference(call, Some(live), &object)?;
+    let (changed, removed) = (difference.changed, difference.removed);
+    Ok(Settled { object, owners, mine, changed, removed })
 }
 
-/// Refuses to take what others own, unless told to.
-fn contest(call: &Call, owners: &mut [Owner], mine: &Owner, changed: &FieldSet) -> Result<()> {
-    let mut conflicts: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for owner in owners.iter_mut().filter(|it| !it.is_same(mine)) {
-        let shared = owner.fields.shared(changed);
-        if shared.is_empty() {
-            continue;
-        }
+impl Settled {
+    /// The conflicts that stand in the way.
+    fn open(&self, call: &Call, live: Option<&Value>) -> Result<Vec<Conflict>> {
         if call.options.force {
-            owner.fields.subtract(&shared);
-        } else {
-            conflicts.entry(owner.title()).or_default().extend(shared.paths());
+            return Ok(Vec::new());
         }
-    }
-    if conflicts.is_empty() {
-        return Ok(());
-    }
-    let count: usize = conflicts.values().map(Vec::len).sum();
-    let mut causes = Vec::new();
-    let mut lines = Vec::new();
-    for (title, paths) in &conflicts {
-        for path in paths {
-            let message = format!("conflict with {title}");
-            causes.push(Cause::new("FieldManagerConflict", path, message));
+        let with = |it: &Owner| Conflict::with(it, it.fields.shared(&self.changed));
+        let mut open: Vec<Conflict> = self.owners.iter().map(with).collect();
+        let allowed = last_applied::allowed(call, live)?;
+        for conflict in &mut open {
+            conflict.fields.subtract(&allowed);
         }
-        lines.push(match paths.as_slice() {
-            [one] => format!("conflict with {title}: {one}"),
-            many => format!("conflicts with {title}:\n- {}", many.join("\n- ")),
-        });
+        open.retain(|it| !it.fields.is_empty());
+        Ok(open)
     }
-    let noun = if count == 1 { "conflict" } else { "conflicts" };
-    let message = format!("Apply failed with {count} {noun}: {}", lines.join("\n"));
-    Err(Refusal::new(409, "Conflict", message).causes(&causes))
-}
 
-/// Lays what is wanted over what is there.
-fn merge(target: &mut Value, wanted: &Value, node: Option<&Node>) {
-    match wanted {
-        Value::Object(map) if node.is_none_or(|it| it.merge != Merge::Whole) => {
-            if !target.is_object() {
-                *target = json!({});
-            }
-            let fields = object::fields(target);
-            for (key, value) in map {
-                let slot = fields.entry(key).or_insert(Value::Null);
-                merge(slot, value, node.and_then(|it| it.field(key)));
-            }
-        }
-        Value::Array(list) => {
-            let granular = node.filter(|it| !matches!(it.merge, Merge::Usual | Merge::Whole));
-            match (granular, target.as_array_mut()) {
-                (Some(node), Some(items)) => merge_list(items, list, node),
-                _ => *target = wanted.clone(),
-            }
-        }
-        other => *target = other.clone(),
-    }
-}
-
-fn merge_list(items: &mut Vec<Value>, wanted: &[Value], node: &Node) {
-    for item in wanted {
-        let name = fields::item_name(item, node);
-        let found = items.iter_mut().find(|it| fields::item_name(it, node) == name);
-        match found {
-            Some(slot) => merge(slot, item, node.item()),
-            None => items.push(item.clone()),
+    /// Takes from the others what the apply changed.
+    fn take(&mut self) {
+        for owner in &mut self.owners {
+            owner.fields.subtract(&self.changed);
+            owner.fields.subtract(&self.removed);
         }
     }
 }
 
-/// Fields of structures count as owned when anything in them is: they go with the last of it.
-fn name_fields(set: &mut FieldSet) {
-    for (name, child) in &mut set.children {
-        child.here |= name.starts_with("f:");
-        name_fields(child);
-    }
-}
+/// Takes out what was applied the last time, and is now neither applied nor anybody's.
+fn prune(merged: &Value, last: &FieldSet, claimed: &FieldSet, node: &Node) -> Value {
+    let node = Some(node);
+    let last = last.with_named(node);
+    let all = typed::field_set(merged, node).with_named(node);
+    let without = typed::remove(merged, &last, node);
 
-/// Takes out what was given up and nobody keeps.
-fn remove(value: &mut Value, (gone, kept): (&FieldSet, &FieldSet), node: Option<&Node>) {
-    for (name, inner) in &gone.children {
-        let Some(kept) = kept.children.get(name) else {
-            if inner.here {
-                take_out(value, name, node);
-            }
-            continue;
-        };
-        if let Some((part, node)) = part_mut(value, name, node) {
-            remove(part, (inner, kept), node);
-        }
-    }
-}
+    // What others claim comes back, with all that it stands in.
+    let mut kept = typed::field_set(&without, node).with_named(node);
+    kept.add(&claimed.with_named(node));
+    let mut gone = all.clone();
+    gone.subtract(&kept);
+    let without = typed::remove(merged, &gone, node);
 
-fn take_out(value: &mut Value, name: &str, node: Option<&Node>) {
-    match (value, node) {
-        (Value::Object(map), _) => {
-            map.remove(name.strip_prefix("f:").unwrap_or(name));
-        }
-        (Value::Array(items), Some(node)) => {
-            items.retain(|it| fields::item_name(it, node).as_deref() != Some(name));
-        }
-        _ => {}
-    }
-}
-
-/// The part of a value that a name in a set of fields means, with its node.
-fn part_mut<'a>(
-    value: &'a mut Value,
-    name: &str,
-    node: Option<&'a Node>,
-) -> Option<(&'a mut Value, Option<&'a Node>)> {
-    match value {
-        Value::Object(map) => {
-            let key = name.strip_prefix("f:")?;
-            Some((map.get_mut(key)?, node.and_then(|it| it.field(key))))
-        }
-        Value::Array(items) => {
-            let node = node?;
-            let is_it = |it: &&mut Value| fields::item_name(it, node).as_deref() == Some(name);
-            Some((items.iter_mut().find(is_it)?, node.item()))
-        }
-        _ => None,
-    }
+    // So does what nobody claims and the applier never had.
+    let mut gone = all;
+    gone.subtract(&typed::field_set(&without, node).with_named(node));
+    typed::remove(merged, &gone.shared(&last), node)
 }

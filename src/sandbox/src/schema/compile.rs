@@ -9,7 +9,8 @@ use crate::{
     object,
     registry::builtin,
     schema::{
-        Bound, Merge, Node, Range, Rules, Shared, Type, definitions, formats::Format, patterns,
+        Bound, Merge, Node, Range, Rules, Shared, Type, definitions, formats::Format, merging,
+        patterns,
     },
 };
 
@@ -89,7 +90,13 @@ impl Compiler {
         let definitions = definitions();
         let node = self.node(&definitions[name]);
         self.open.pop();
-        let node = Arc::try_unwrap(node).map_or_else(|it| it, |it| Arc::new(annotate(name, it)));
+        let node = Arc::try_unwrap(node).map_or_else(
+            |it| it,
+            |mut it| {
+                merging::annotate(name, &mut it);
+                Arc::new(it)
+            },
+        );
         self.shared.insert(name.to_owned(), Arc::clone(&node));
         node
     }
@@ -165,71 +172,4 @@ pub(super) fn merge_of(schema: &Value) -> Merge {
         }
         _ => Merge::Usual,
     }
-}
-
-/// How the lists of built-in kinds merge, which their JSON schema does not say.
-fn annotate(definition: &str, mut node: Node) -> Node {
-    let short = definition.rsplit('.').next().unwrap_or(definition);
-    // An object that says nothing about itself is raw JSON, such as the fields of an owner.
-    node.preserve |= node.properties.is_empty() && node.additional.is_none();
-    let whole = matches!(
-        short,
-        "LabelSelector"
-            | "ObjectReference"
-            | "LocalObjectReference"
-            | "SecretKeySelector"
-            | "ConfigMapKeySelector"
-            | "ObjectFieldSelector"
-            | "ResourceFieldSelector"
-            | "NodeSelector"
-            | "NodeSelectorTerm"
-            | "TypedLocalObjectReference"
-            | "SecretReference"
-            | "RoleRef"
-            | "Subject"
-            | "OwnerReference"
-    );
-    if whole {
-        node.merge = Merge::Whole;
-    }
-    for (field, child) in &mut node.properties {
-        if let Some(merge) = known_merge(short, field)
-            && let Some(child) = Arc::get_mut(child)
-        {
-            child.merge = merge;
-        }
-        if matches!((short, field.as_str()), ("ServiceSpec", "selector") | (_, "nodeSelector"))
-            && let Some(child) = Arc::get_mut(child)
-        {
-            child.merge = Merge::Whole;
-        }
-    }
-    node
-}
-
-fn known_merge(owner: &str, field: &str) -> Option<Merge> {
-    let keys: &[&str] = match (owner, field) {
-        ("ObjectMeta", "finalizers") => return Some(Merge::Set),
-        ("ObjectMeta", "ownerReferences") => &["uid"],
-        (_, "conditions") | ("NodeStatus", "addresses") => &["type"],
-        (
-            "PodSpec",
-            "containers"
-            | "initContainers"
-            | "ephemeralContainers"
-            | "volumes"
-            | "imagePullSecrets"
-            | "resourceClaims",
-        )
-        | ("Container" | "EphemeralContainer", "env")
-        | ("ServiceAccount", "secrets" | "imagePullSecrets") => &["name"],
-        ("Container" | "EphemeralContainer", "ports") => &["containerPort", "protocol"],
-        ("Container" | "EphemeralContainer", "volumeMounts") => &["mountPath"],
-        ("Container" | "EphemeralContainer", "volumeDevices") => &["devicePath"],
-        ("PodSpec", "hostAliases") | ("PodStatus", "podIPs" | "hostIPs") => &["ip"],
-        ("PodSpec", "topologySpreadConstraints") => &["topologyKey", "whenUnsatisfiable"],
-        ("ServiceSpec", "ports") => &["port", "protocol"],
-        _ => return None,
-    };
-    Some(Merge::Keyed(keys.iter().map(|it| (*it).to_owned()).collect()))
 }

@@ -55,7 +55,7 @@ impl Walk {
             if !known && !node.preserve {
                 self.unknown.push(join(path, key));
             }
-            let left_out = known && value.is_null() && self.mode == Mode::Decode;
+            let left_out = self.mode == Mode::Decode && known && is_left_out(key, value, node);
             !left_out && (known || node.preserve)
         });
         for (key, value) in map.iter_mut() {
@@ -64,6 +64,31 @@ impl Walk {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a typed object keeps nothing of a field: of nulls, and of maps and lists without entries.
+fn is_left_out(key: &str, value: &mut Value, node: &Node) -> bool {
+    let child = node.field(key);
+    match value {
+        // An entry of a map is there all the same, and empty.
+        Value::Null if !node.names(key) && child.is_some_and(|it| it.kind == Some(Type::Text)) => {
+            *value = "".into();
+            false
+        }
+        Value::Null => true,
+        Value::Object(map) => {
+            map.is_empty()
+                && node.names(key)
+                && child.is_some_and(|it| it.properties.is_empty() && it.additional.is_some())
+        }
+        // The rules of a role are written even when there are none; no owners are a wish to have none.
+        Value::Array(list) => {
+            let is_required = matches!(key, "rules" | "managedFields")
+                || node.rules.required.iter().any(|it| it == key);
+            list.is_empty() && node.names(key) && !is_required
+        }
+        _ => false,
     }
 }
 

@@ -83,7 +83,7 @@ async fn strict_clients_hear_of_unknown_fields() {
     let patch = Patch::Merge(json!({"spec": {"unknown": 1}}));
     let (code, _, message) = refusal(api.patch("a", &params, &patch).await);
 
-    assert_eq!(code, 400);
+    assert_eq!(code, 422);
     assert!(message.contains("unknown field \"spec.unknown\""), "{message}");
 }
 

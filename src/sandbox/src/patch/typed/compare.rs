@@ -1,0 +1,156 @@
+//! What distinguishes two objects, field by field.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{Form, by_name, form};
+use crate::{patch::fields::FieldSet, schema::Node};
+
+/// What one object has and another has not.
+#[derive(Debug, Default)]
+pub(crate) struct Difference {
+    /// Added or changed.
+    pub(crate) changed: FieldSet,
+    pub(crate) removed: FieldSet,
+}
+
+impl Difference {
+    fn leaf(old: Option<&Value>, new: Option<&Value>) -> Self {
+        let mut difference = Self::default();
+        difference.mark(old, new);
+        difference.changed.here |= old.is_some() && new.is_some() && old != new;
+        difference
+    }
+
+    /// Notes that the whole has come or gone.
+    fn mark(&mut self, old: Option<&Value>, new: Option<&Value>) {
+        self.changed.here |= old.is_none();
+        self.removed.here |= new.is_none();
+    }
+
+    fn insert(&mut self, name: &str, inner: Self) {
+        self.changed.insert(name, inner.changed);
+        self.removed.insert(name, inner.removed);
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.changed.add(&other.changed);
+        self.removed.add(&other.removed);
+    }
+}
+
+/// What distinguishes a value from what it was; nothing at all stands for what is not there.
+pub(crate) fn compare(old: Option<&Value>, new: Option<&Value>, node: Option<&Node>) -> Difference {
+    if old == new {
+        return Difference::default();
+    }
+    let before = old.map(|it| form(it, node));
+    let after = new.map(|it| form(it, node));
+    let is_empty = |form: Option<Form<'_>>| form.is_none_or(Form::is_empty);
+    let mut difference = match (before, after) {
+        (None | Some(Form::Nothing), None | Some(Form::Nothing)) => {
+            return Difference::leaf(old, new);
+        }
+        (Some(Form::Leaf), _) | (_, Some(Form::Leaf)) => {
+            return with_parts_of((before, after), Difference::leaf(old, new), node);
+        }
+        _ if is_empty(before) && is_empty(after) => return Difference::leaf(old, new),
+        (Some(Form::List(_)), Some(Form::Map(_))) | (Some(Form::Map(_)), Some(Form::List(_))) => {
+            let mut both = Difference::leaf(old, new);
+            both.add(&inside(before, None, node));
+            both.add(&inside(None, after, node));
+            return both;
+        }
+        _ => inside(before, after, node),
+    };
+    difference.mark(old, new);
+    difference
+}
+
+/// A leaf that took the place of a map, or gave it to one, differs in all that is in that map too.
+fn with_parts_of(
+    (before, after): (Option<Form<'_>>, Option<Form<'_>>),
+    mut leaf: Difference,
+    node: Option<&Node>,
+) -> Difference {
+    let has_parts = |form: &Form<'_>| *form != Form::Leaf;
+    if before.as_ref().is_some_and(has_parts) {
+        leaf.add(&inside(before, None, node));
+    }
+    if after.as_ref().is_some_and(has_parts) {
+        leaf.add(&inside(None, after, node));
+    }
+    leaf
+}
+
+/// The differences between the parts of two values.
+fn inside(before: Option<Form<'_>>, after: Option<Form<'_>>, node: Option<&Node>) -> Difference {
+    let mut difference = Difference::default();
+    let none = Map::new();
+    if let (Some(Form::Map(_)), _) | (_, Some(Form::Map(_))) = (before, after) {
+        let old = if let Some(Form::Map(map)) = before { map } else { &none };
+        let new = if let Some(Form::Map(map)) = after { map } else { &none };
+        maps(old, new, node, &mut difference);
+    } else {
+        let old = if let Some(Form::List(list)) = before { list } else { &[] };
+        let new = if let Some(Form::List(list)) = after { list } else { &[] };
+        lists(old, new, node, &mut difference);
+    }
+    difference
+}
+
+fn maps(
+    old: &Map<String, Value>,
+    new: &Map<String, Value>,
+    node: Option<&Node>,
+    difference: &mut Difference,
+) {
+    let gone = old.keys().filter(|key| !new.contains_key(*key));
+    for key in new.keys().chain(gone) {
+        let (before, after) = (old.get(key), new.get(key));
+        if before != after {
+            let inner = compare(before, after, node.and_then(|it| it.field(key)));
+            difference.insert(&format!("f:{key}"), inner);
+        }
+    }
+}
+
+fn lists(old: &[Value], new: &[Value], node: Option<&Node>, difference: &mut Difference) {
+    let (old, new) = (by_name(old, node), by_name(new, node));
+    let node = node.and_then(Node::item);
+    let none = Vec::new();
+    let names: BTreeMap<&String, ()> = old.keys().chain(new.keys()).map(|it| (it, ())).collect();
+    for name in names.into_keys() {
+        let (before, after) = (old.get(name).unwrap_or(&none), new.get(name).unwrap_or(&none));
+        difference.insert(name, items(before, after, node));
+    }
+}
+
+/// The difference of an item. One that is there several times is owned as a whole.
+fn items(before: &[&Value], after: &[&Value], node: Option<&Node>) -> Difference {
+    match (before, after) {
+        ([_, _, ..], [_, _, ..]) => {
+            let mut difference = Difference::default();
+            difference.changed.here = before != after;
+            difference
+        }
+        ([_, _, ..], _) => {
+            let mut difference = Difference::default();
+            if let Some(new) = after.first() {
+                difference = compare(None, Some(new), node);
+            }
+            difference.removed.here = true;
+            difference
+        }
+        (_, [_, _, ..]) => {
+            let mut difference = Difference::default();
+            if let Some(old) = before.first() {
+                difference = compare(Some(old), None, node);
+            }
+            difference.changed.here = true;
+            difference
+        }
+        _ => compare(before.first().copied(), after.first().copied(), node),
+    }
+}
