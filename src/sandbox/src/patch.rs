@@ -1,6 +1,7 @@
 //! How the patch formats change an object.
 
 pub(crate) mod apply;
+mod blank;
 mod conflict;
 pub(crate) mod document;
 pub(crate) mod fields;

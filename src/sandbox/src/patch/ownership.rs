@@ -6,6 +6,7 @@ use crate::{
     api::Call,
     clock, object,
     patch::{
+        blank,
         fields::FieldSet,
         reset,
         typed::{self, Difference},
@@ -248,8 +249,10 @@ pub(crate) fn record(
 /// What distinguishes two states of an object, but for what this path does not write anyway.
 pub(crate) fn difference(call: &Call, old: Option<&Value>, new: &Value) -> Result<Difference> {
     let node = call.target.version()?.schema.root();
-    let none = json!({});
-    let mut difference = typed::compare(Some(old.unwrap_or(&none)), Some(new), Some(node));
+    let mut difference = match old {
+        Some(_) => typed::compare(old, Some(new), Some(node)),
+        None => typed::compare(Some(&blank::of(&call.target.resource)), Some(new), Some(node)),
+    };
     let ignored = reset::fields(&call.target)?;
     difference.changed.exclude(&ignored);
     difference.removed.exclude(&ignored);
