@@ -71,7 +71,9 @@ fn settle(call: &Call, live: &Value, wanted: &Value, mut owners: Vec<Owner>) -> 
     let mut object = typed::merge(live, wanted, Some(node));
     if let Some(last) = last {
         let mut claimed = mine.fields.clone();
-        owners.iter().for_each(|it| claimed.add(&it.fields));
+        for owner in &owners {
+            claimed.add(&owner.fields);
+        }
         object = prune(&object, &last.fields, &claimed, node);
         mine.time = last.time;
     }

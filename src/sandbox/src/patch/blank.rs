@@ -12,11 +12,10 @@ pub(super) fn of(resource: &Resource) -> Value {
         "pods" => json!({"spec": {"containers": null}, "status": {}}),
         "deployments.apps" => json!({"spec": {"strategy": {}, "template": template()}}),
         "daemonsets.apps" => json!({"spec": {"updateStrategy": {}, "template": template()}}),
-        "replicasets.apps" => json!({"spec": {"template": template()}}),
         "statefulsets.apps" => {
             json!({"spec": {"serviceName": "", "updateStrategy": {}, "template": template()}})
         }
-        "jobs.batch" => json!({"spec": {"template": template()}}),
+        "jobs.batch" | "replicasets.apps" => json!({"spec": {"template": template()}}),
         "cronjobs.batch" => {
             let jobs = json!({"metadata": {}, "spec": {"template": template()}});
             json!({"spec": {"schedule": "", "jobTemplate": jobs}})

@@ -230,16 +230,13 @@ pub(crate) fn record(
     if !taken.is_empty() {
         let mut mine = Owner::of(call, manager, UPDATE);
         let time = Some(clock::seconds(call.now));
-        match owners.iter_mut().find(|it| it.is_same(&mine)) {
-            Some(known) => {
-                known.fields.add(&taken);
-                known.time = time;
-            }
-            None => {
-                mine.fields = taken;
-                mine.time = time;
-                owners.push(mine);
-            }
+        if let Some(known) = owners.iter_mut().find(|it| it.is_same(&mine)) {
+            known.fields.add(&taken);
+            known.time = time;
+        } else {
+            mine.fields = taken;
+            mine.time = time;
+            owners.push(mine);
         }
     }
     owners.retain(|it| !it.fields.is_empty());

@@ -1,6 +1,6 @@
 //! What distinguishes two objects, field by field.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
@@ -120,8 +120,8 @@ fn lists(old: &[Value], new: &[Value], node: Option<&Node>, difference: &mut Dif
     let (old, new) = (by_name(old, node), by_name(new, node));
     let node = node.and_then(Node::item);
     let none = Vec::new();
-    let names: BTreeMap<&String, ()> = old.keys().chain(new.keys()).map(|it| (it, ())).collect();
-    for name in names.into_keys() {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    for name in names {
         let (before, after) = (old.get(name).unwrap_or(&none), new.get(name).unwrap_or(&none));
         difference.insert(name, items(before, after, node));
     }
