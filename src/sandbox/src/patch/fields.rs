@@ -74,11 +74,10 @@ impl FieldSet {
     pub(crate) fn subtract(&mut self, other: &Self) {
         self.here &= !other.here;
         for (name, child) in &other.children {
-            if let Some(mine) = self.children.get_mut(name) {
-                mine.subtract(child);
-                if mine.is_empty() {
-                    self.children.remove(name);
-                }
+            let Some(mine) = self.children.get_mut(name) else { continue };
+            mine.subtract(child);
+            if mine.is_empty() {
+                self.children.remove(name);
             }
         }
     }

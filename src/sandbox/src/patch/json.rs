@@ -144,8 +144,7 @@ mod tests {
 
     use super::*;
 
-    fn patched(object: Value, operations: Value) -> Result<Value, Inapplicable> {
-        let mut object = object;
+    fn patched(mut object: Value, operations: &Value) -> Result<Value, Inapplicable> {
         apply(&mut object, operations.as_array().unwrap())?;
         Ok(object)
     }
@@ -158,7 +157,7 @@ mod tests {
             {"op": "remove", "path": "/l/-2"},
         ]);
 
-        let after = patched(json!({"l": [1, 2]}), operations);
+        let after = patched(json!({"l": [1, 2]}), &operations);
 
         assert_eq!(after, Ok(json!({"l": [0, 1, 3]})));
     }
@@ -168,15 +167,15 @@ mod tests {
         let replaced = json!([{"op": "replace", "path": "/a~1b", "value": 1}]);
         let removed = json!([{"op": "remove", "path": "/a~1b"}]);
 
-        assert_eq!(patched(json!({}), replaced), Ok(json!({"a/b": 1})));
-        assert_eq!(patched(json!({}), removed), Err(Inapplicable));
+        assert_eq!(patched(json!({}), &replaced), Ok(json!({"a/b": 1})));
+        assert_eq!(patched(json!({}), &removed), Err(Inapplicable));
     }
 
     #[test]
     fn what_is_not_there_tests_as_null() {
         let tested = |value: Value| json!([{"op": "test", "path": "/a", "value": value}]);
 
-        assert_eq!(patched(json!({}), tested(json!(null))), Ok(json!({})));
-        assert_eq!(patched(json!({}), tested(json!(1))), Err(Inapplicable));
+        assert_eq!(patched(json!({}), &tested(json!(null))), Ok(json!({})));
+        assert_eq!(patched(json!({}), &tested(json!(1))), Err(Inapplicable));
     }
 }
