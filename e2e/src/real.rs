@@ -113,7 +113,7 @@ impl World {
         let sandbox = Sandbox::new(name);
         let server = sandbox.serve(([127, 0, 0, 1], 0).into()).await;
         let server = server.expect("a free port is found");
-        self.background.spawn(sandbox.run_controllers());
+        self.background.spawn(sandbox.controllers().without_jobs().run());
         let kubeconfig = self.keep(name, &server.kubeconfig());
         let executor = Client::new(sandbox.client_router("executor"), "default");
         self.execute(name, executor, Some(sandbox.clone()), Pods::Ours);

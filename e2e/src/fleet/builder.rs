@@ -103,7 +103,7 @@ impl Builder {
                 now = wall(&sandbox).await;
             }
             let kubelet = Kubelet::new(&sandbox, now);
-            background.spawn(sandbox.run_controllers());
+            background.spawn(sandbox.controllers().without_jobs().run());
             background.spawn(kubelet.clone().run());
             let site = Site { sandbox, kubelet };
             if !self.bare.iter().any(|it| it == name) {

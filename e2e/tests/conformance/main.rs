@@ -13,6 +13,7 @@ mod custom;
 mod discovery;
 mod escalation;
 mod ground;
+mod jobs;
 mod objects;
 mod ownership;
 mod people;

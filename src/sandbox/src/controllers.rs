@@ -3,7 +3,10 @@
 
 mod accounts;
 mod collector;
+mod events;
 mod finished;
+mod hand;
+mod jobs;
 mod namespaces;
 
 use std::{sync::Arc, time::Duration};
@@ -28,22 +31,55 @@ use crate::{
 /// Real controllers lag behind the API a little; this also gathers bursts into one round.
 const LAG: Duration = Duration::from_millis(50);
 
-/// Runs all controllers until the cluster's last user is gone.
-pub(crate) async fn run(cluster: Arc<Cluster>) {
-    let mut changed = cluster.lock().changed.subscribe();
-    loop {
-        changed.mark_unchanged();
-        let now = cluster.now();
-        finished::round(&cluster, now);
-        namespaces::round(&cluster, now);
-        accounts::round(&cluster, now);
-        collector::round(&cluster, now);
-        let due = finished::next(&cluster, now);
-        tokio::select! {
-            ended = changed.changed() => if ended.is_err() { return },
-            () = pause(due) => {}
+/// Who makes and counts the Pods of Jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum JobsBy {
+    /// The controller here.
+    Cluster,
+    /// Somebody outside, such as a test that writes the status of Jobs itself.
+    Others,
+}
+
+/// The controllers of a cluster, before they run.
+#[derive(Debug)]
+#[must_use = "controllers do nothing until they run"]
+pub struct Controllers {
+    cluster: Arc<Cluster>,
+    jobs: JobsBy,
+}
+
+impl Controllers {
+    pub(crate) fn of(cluster: Arc<Cluster>) -> Self {
+        Self { cluster, jobs: JobsBy::Cluster }
+    }
+
+    /// Leaves Jobs to somebody else: they get no Pods, and their status is written by others.
+    pub fn without_jobs(self) -> Self {
+        Self { jobs: JobsBy::Others, ..self }
+    }
+
+    /// Runs the controllers until this is dropped.
+    pub async fn run(self) {
+        let Self { cluster, jobs: jobs_by } = self;
+        let mut changed = cluster.lock().changed.subscribe();
+        let mut jobs = jobs::Jobs::default();
+        loop {
+            changed.mark_unchanged();
+            let now = cluster.now();
+            finished::round(&cluster, now);
+            namespaces::round(&cluster, now);
+            accounts::round(&cluster, now);
+            collector::round(&cluster, now);
+            let mut due = finished::next(&cluster, now);
+            if jobs_by == JobsBy::Cluster {
+                due = due.into_iter().chain(jobs.round(&cluster, now)).min();
+            }
+            tokio::select! {
+                ended = changed.changed() => if ended.is_err() { return },
+                () = pause(due) => {}
+            }
+            sleep(LAG).await;
         }
-        sleep(LAG).await;
     }
 }
 

@@ -62,6 +62,11 @@ pub(crate) fn is_created_by_update(resource: &Resource) -> bool {
         || resource.group == "rbac.authorization.k8s.io"
 }
 
+/// How many seconds an object may take to end, of the kinds that do.
+pub(crate) fn grace(resource: &Resource, object: &Value, asked: Option<i64>) -> Option<i64> {
+    (resource.table == "pods").then(|| pod::grace(object, asked))
+}
+
 /// Jobs keep their Pods when nobody says otherwise: an old promise of `batch/v1`.
 pub(crate) fn orphans_by_default(resource: &Resource) -> bool {
     resource.table == "jobs.batch"

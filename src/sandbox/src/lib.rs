@@ -13,6 +13,7 @@ mod error;
 mod fault;
 mod http;
 mod kinds;
+mod label_selector;
 mod object;
 mod patch;
 mod random;
@@ -28,6 +29,7 @@ mod validate;
 
 pub use crate::{
     audit::AuditEntry,
+    controllers::Controllers,
     error::Error,
     fault::{Fault, FaultKind},
     sandbox::Sandbox,

@@ -8,7 +8,7 @@ use crate::{
     audit::{AuditEntry, Entry},
     auth::User,
     cluster::Cluster,
-    controllers,
+    controllers::Controllers,
     error::Error,
     fault::Fault,
     http::{self, Caller},
@@ -114,10 +114,15 @@ impl Sandbox {
         self.cluster.lock().append_log(Key::new(namespace, pod), container, text);
     }
 
-    /// The controllers of a cluster, as far as there are any: owner garbage collection, the end of
-    /// finished Jobs, the end of namespaces, and what each has in it from the first: its `default`
-    /// service account and the `kube-root-ca.crt` ConfigMap. Nothing of this happens unless somebody drives it.
+    /// The controllers of a cluster: Jobs and their Pods, owner garbage collection, the end of finished
+    /// Jobs, the end of namespaces, and what each has in it from the first: its `default` service account
+    /// and the `kube-root-ca.crt` ConfigMap. Nothing of this happens unless somebody drives it.
     pub fn run_controllers(&self) -> impl Future<Output = ()> + Send + 'static {
-        controllers::run(Arc::clone(&self.cluster))
+        self.controllers().run()
+    }
+
+    /// The same, to choose among them.
+    pub fn controllers(&self) -> Controllers {
+        Controllers::of(Arc::clone(&self.cluster))
     }
 }

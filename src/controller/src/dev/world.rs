@@ -123,7 +123,7 @@ impl World {
         let mut sites = Vec::new();
         for name in CLUSTERS {
             let site = site(name, folder.path()).await?;
-            background.spawn(site.sandbox.run_controllers());
+            background.spawn(site.sandbox.controllers().without_jobs().run());
             let settings = executor::Settings {
                 cloner_arguments_prefix: vec!["cloner".to_owned()],
                 finished: Some(reports.clone()),

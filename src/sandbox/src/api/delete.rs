@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::{
     api::{Call, Effect, Target, Written},
     clock, kinds, object,
-    refusal::{Refusal, Result},
+    refusal::{Cause, Refusal, Result, Subject},
     selector::Selector,
     store::{State, Stored, Table},
 };
@@ -21,6 +22,8 @@ pub(crate) struct Deletion {
     uid: Option<String>,
     resource_version: Option<String>,
     propagation: Option<Propagation>,
+    /// In seconds.
+    grace: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +38,11 @@ impl Deletion {
     pub(crate) fn parse(body: &Value, propagation: Option<&str>) -> Result<Self> {
         let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let named = text("/propagationPolicy");
+        if named.is_some() && body["orphanDependents"].is_boolean() {
+            let value = named.unwrap_or_default().into();
+            let detail = "orphanDependents and deletionPropagation cannot be both set";
+            return Err(unusable(&Cause::invalid("propagationPolicy", &value, detail)));
+        }
         let propagation = match named.as_deref().or(propagation) {
             Some("Background") => Some(Propagation::Background),
             Some("Foreground") => Some(Propagation::Foreground),
@@ -45,24 +53,34 @@ impl Deletion {
                 None => None,
             },
             Some(other) => {
-                return Err(Refusal::new(
-                    422,
-                    "Invalid",
-                    format!(
-                        "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: \"{other}\": supported values: \"Background\", \"Foreground\", \"Orphan\""
-                    ),
-                ));
+                let known = r#""Foreground", "Background", "Orphan", "nil""#;
+                let message = format!("Unsupported value: \"{other}\": supported values: {known}");
+                let cause = Cause::new("FieldValueNotSupported", "propagationPolicy", message);
+                return Err(unusable(&cause));
             }
         };
         Ok(Self {
             uid: text("/preconditions/uid"),
             resource_version: text("/preconditions/resourceVersion"),
             propagation,
+            grace: body["gracePeriodSeconds"].as_i64(),
         })
     }
 
     pub(crate) fn of(uid: &str, propagation: Propagation) -> Self {
-        Self { uid: Some(uid.to_owned()), resource_version: None, propagation: Some(propagation) }
+        let uid = Some(uid.to_owned());
+        Self { uid, propagation: Some(propagation), ..Self::default() }
+    }
+
+    /// The same with the grace of the query, where the body is silent.
+    pub(crate) fn or_grace(mut self, seconds: &str) -> Self {
+        self.grace = self.grace.or_else(|| seconds.parse().ok());
+        self
+    }
+
+    /// The same, asking for these seconds.
+    pub(crate) fn with_grace(self, seconds: i64) -> Self {
+        Self { grace: Some(seconds), ..self }
     }
 }
 
@@ -73,27 +91,55 @@ pub(crate) fn delete(state: &mut State, call: &Call, deletion: &Deletion) -> Res
     check_protected(call)?;
 
     let mut object = existing.value.clone();
+    let grace = kinds::grace(call.resource(), &object, deletion.grace);
     kinds::deleting(call.resource(), &mut object);
     let held = hold(call, &mut object, deletion);
-    if !held {
+    if held || grace.is_some() {
+        mark(call, &mut object, (grace, deletion.grace));
+    }
+    let waits = grace.is_some() && object["metadata"]["deletionGracePeriodSeconds"] != 0;
+    if !held && !waits {
         let object = call.end(state, object);
         return Ok(Written { object, code: 200, warnings: Vec::new(), gone: true });
-    }
-    if !object::is_deleting(&object) {
-        object::set_meta(&mut object, "deletionTimestamp", Some(clock::seconds(call.now).into()));
-        object::set_meta(&mut object, "deletionGracePeriodSeconds", Some(0.into()));
-        if call.resource().table == kinds::DEFINITIONS {
-            kinds::mark_terminating(&mut object);
-        } else if kinds::has_generation(call.resource()) {
-            let generation = object::generation(&object) + 1;
-            object::set_meta(&mut object, "generation", Some(generation.into()));
-        }
     }
     let stored = if existing.value == object { existing } else { call.commit(state, object) };
     if call.resource().table == kinds::DEFINITIONS && call.options.effect == Effect::Real {
         end_instances(state, call, &stored.value);
     }
     Ok(Written::kept(stored, 200, Vec::new()))
+}
+
+/// Says on the object when it is to be gone. Whoever asks again may only make it sooner.
+fn mark(call: &Call, object: &mut Value, (grace, asked): (Option<i64>, Option<i64>)) {
+    let seconds = grace.unwrap_or_default();
+    let begun = if object::is_deleting(object) {
+        let known = object["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or_default();
+        let sooner = seconds < known && (asked.is_some() || seconds == 0);
+        if !sooner {
+            return;
+        }
+        let end = object::meta(object, "deletionTimestamp").parse().unwrap_or(call.now);
+        end.saturating_sub(SignedDuration::from_secs(known)).unwrap_or(call.now)
+    } else {
+        if call.resource().table == kinds::DEFINITIONS {
+            kinds::mark_terminating(object);
+        } else if kinds::has_generation(call.resource()) {
+            let generation = object::generation(object) + 1;
+            object::set_meta(object, "generation", Some(generation.into()));
+        }
+        call.now
+    };
+    let end = begun.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(begun);
+    object::set_meta(object, "deletionTimestamp", Some(clock::seconds(end).into()));
+    // The end of a namespace takes as long as its content does.
+    let seconds = (call.resource().table != "namespaces").then(|| seconds.into());
+    object::set_meta(object, "deletionGracePeriodSeconds", seconds);
+}
+
+/// Options that no deletion understands.
+fn unusable(cause: &Cause) -> Refusal {
+    let subject = Subject { group: "meta.k8s.io", kind: "DeleteOptions", name: "" };
+    Refusal::invalid(&subject, std::slice::from_ref(cause))
 }
 
 /// A definition goes when the last of its objects is gone.

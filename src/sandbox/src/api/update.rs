@@ -113,7 +113,9 @@ pub(super) fn replace(
 fn is_released(call: &Call, object: &Value) -> bool {
     let is_namespace = call.resource().table == "namespaces";
     let held = is_namespace && object::items(object, "/spec/finalizers").next().is_some();
-    object::finalizers(object).is_empty() && !held
+    let waits = kinds::grace(call.resource(), object, None).is_some()
+        && object["metadata"]["deletionGracePeriodSeconds"] != 0;
+    object::finalizers(object).is_empty() && !held && !waits
 }
 
 /// A patch that names another uid would change it, and is no precondition: to be one, it names the

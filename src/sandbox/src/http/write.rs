@@ -90,12 +90,14 @@ fn operate(exchange: &Exchange, call: &mut Call, verb: &str) -> Result<Outcome> 
         }
         "delete" => {
             check_dry_run(call, &body);
-            let deletion = Deletion::parse(&body, propagation)?;
+            let deletion = Deletion::parse(&body, propagation)?
+                .or_grace(exchange.query.text("gracePeriodSeconds"));
             delete::delete(state, call, &deletion).map(Outcome::One)
         }
         _ => {
             check_dry_run(call, &body);
-            let deletion = Deletion::parse(&body, propagation)?;
+            let deletion = Deletion::parse(&body, propagation)?
+                .or_grace(exchange.query.text("gracePeriodSeconds"));
             let selector = exchange.query.selector(&call.target.resource)?;
             Ok(Outcome::Many(delete::delete_all(state, call, &selector, &deletion)))
         }

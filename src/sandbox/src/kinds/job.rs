@@ -46,6 +46,8 @@ pub(super) fn prepare_create(object: &mut Value) {
         return;
     }
     let (name, uid) = (object::name(object).to_owned(), object::uid(object).to_owned());
+    let of_template = object["metadata"]["labels"].is_null()
+        || object["metadata"]["labels"] == object["spec"]["template"]["metadata"]["labels"];
     let metadata = object::section(&mut object["spec"]["template"], "metadata");
     let labels = metadata.entry("labels").or_insert_with(|| json!({}));
     for (key, value) in
@@ -53,7 +55,15 @@ pub(super) fn prepare_create(object: &mut Value) {
     {
         fill(labels, key, value.as_str().into());
     }
-    object["spec"]["selector"] = json!({"matchLabels": {UID_LABEL: uid}});
+    if of_template {
+        let labels = labels.clone();
+        object::set_meta(object, "labels", Some(labels));
+    }
+    // Labels that were asked for stay, and are found fault with.
+    let selector = object["spec"]["selector"].take();
+    let mut selector = if selector.is_object() { selector } else { json!({}) };
+    object::section(&mut selector, "matchLabels").insert(UID_LABEL.to_owned(), uid.into());
+    object["spec"]["selector"] = selector;
 }
 
 pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {

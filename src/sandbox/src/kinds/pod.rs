@@ -1,7 +1,10 @@
 //! Pods and the templates of pods: their defaults and what they must say.
 
+mod deletion;
+
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::deletion::grace;
 use crate::{
     object::{self, fill},
     refusal::Cause,

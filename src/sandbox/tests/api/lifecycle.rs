@@ -27,7 +27,7 @@ const SOON: Duration = Duration::from_secs(30);
 fn controlled() -> (Sandbox, Client, JoinSet<()>) {
     let (sandbox, client) = cluster();
     let mut tasks = JoinSet::new();
-    tasks.spawn(sandbox.run_controllers());
+    tasks.spawn(sandbox.controllers().without_jobs().run());
     (sandbox, client, tasks)
 }
 

@@ -44,7 +44,7 @@ impl Ground {
         let sandbox = Sandbox::new("edge-1");
         let client = Client::new(sandbox.router(), "default");
         let mut running = JoinSet::new();
-        running.spawn(sandbox.run_controllers());
+        running.spawn(sandbox.controllers().without_jobs().run());
         let (_, finished) = mpsc::channel(1);
         let state = TempDir::new().unwrap();
         Self { sandbox, client, state, finished, stop: CancellationToken::new(), running }
