@@ -77,11 +77,6 @@ impl Deletion {
         self.grace = self.grace.or_else(|| seconds.parse().ok());
         self
     }
-
-    /// The same, asking for these seconds.
-    pub(crate) fn with_grace(self, seconds: i64) -> Self {
-        Self { grace: Some(seconds), ..self }
-    }
 }
 
 /// Deletes one object.

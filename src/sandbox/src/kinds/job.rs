@@ -42,6 +42,7 @@ pub(super) fn fill_in_spec(spec: &mut Value) {
 
 /// The selector and labels that tie Pods to their Job.
 pub(super) fn prepare_create(object: &mut Value) {
+    object["status"] = json!({});
     if object["spec"]["manualSelector"] == true {
         return;
     }
