@@ -93,6 +93,7 @@ impl Hand<'_> {
         self.state.audit.record(AuditEntry {
             at: self.now,
             client: self.client.to_owned(),
+            user: "system:kube-controller-manager".to_owned(),
             verb: verb.to_owned(),
             group: target.resource.group.clone(),
             resource: target.resource.plural.clone(),
