@@ -11,7 +11,7 @@ use crate::{
         delete::{self, Deletion},
         update,
     },
-    audit::AuditEntry,
+    audit::Act,
     object,
     refusal::Result,
     registry::Resource,
@@ -82,23 +82,19 @@ impl Hand<'_> {
     }
 
     fn record(&mut self, verb: &str, call: &Call, outcome: &Result<Written>) {
-        let target = &call.target;
         let (name, uid, code) = match outcome {
             Ok(written) => {
-                let object = &written.object.value;
-                (object::name(object).to_owned(), object::uid(object).to_owned(), written.code)
+                let object = &*written.object.value;
+                (object::name(object), object::uid(object), written.code)
             }
-            Err(refusal) => (target.name.clone(), String::new(), refusal.code),
+            Err(refusal) => (call.target.name.as_str(), "", refusal.code),
         };
-        self.state.audit.record(AuditEntry {
+        self.state.audit.record(&Act {
             at: self.now,
-            client: self.client.to_owned(),
-            user: "system:kube-controller-manager".to_owned(),
-            verb: verb.to_owned(),
-            group: target.resource.group.clone(),
-            resource: target.resource.plural.clone(),
-            subresource: target.subresource.clone(),
-            namespace: target.namespace.clone().unwrap_or_default(),
+            client: self.client,
+            user: "system:kube-controller-manager",
+            verb,
+            target: &call.target,
             name,
             uid,
             code,
