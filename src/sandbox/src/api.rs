@@ -143,7 +143,7 @@ impl Call {
         self.settle_kind(&mut body)?;
         let version = self.target.version()?;
         let mode = if self.resource().is_custom() { Mode::Prune } else { Mode::Decode };
-        let unknown = schema::prune(&mut body, version.schema.root(), mode).map_err(|why| {
+        let mut unknown = schema::prune(&mut body, version.schema.root(), mode).map_err(|why| {
             Refusal::bad_request(format!(
                 "{} in version \"{}\" cannot be handled as a {}: {why}",
                 self.resource().kind,
@@ -151,6 +151,9 @@ impl Call {
                 self.resource().kind
             ))
         })?;
+        if self.resource().is_custom() {
+            unknown.sort();
+        }
         let warnings = self.unknown_fields(&unknown)?;
         kinds::to_storage(self.resource(), &mut body);
         Ok(Draft { object: body, warnings, owners: Owners::OfUpdate })

@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     refusal::Subject,
-    schema::{Rulebook, Schema},
+    schema::{Rulebook, Schema, Source},
 };
 
 /// A column of `kubectl get`.
@@ -58,6 +58,10 @@ pub(crate) struct Resource {
     pub(crate) table: String,
     /// Field selectors beyond the name and the namespace: label and JSON pointer.
     pub(crate) selectable: Vec<(String, String)>,
+    /// The version that objects are kept in.
+    pub(crate) storage: String,
+    /// Whether what is stored may look otherwise in the versions of today.
+    pub(crate) reshapes: bool,
     /// The preferred version first.
     pub(crate) versions: Vec<Version>,
 }
@@ -79,6 +83,14 @@ impl Resource {
     /// The subject of an invalid object, which is named by its kind.
     pub(crate) fn kind_subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
         Subject { group: &self.group, kind: &self.kind, name }
+    }
+
+    /// What the definition says of each version.
+    pub(crate) fn schemas(&self) -> impl Iterator<Item = (&str, &serde_json::Value)> {
+        self.versions.iter().filter_map(|it| match it.schema.source() {
+            Source::Custom(schema) => Some((it.name.as_str(), schema)),
+            Source::BuiltIn { .. } => None,
+        })
     }
 
     pub(crate) fn is_custom(&self) -> bool {

@@ -154,6 +154,8 @@ pub(crate) struct Node {
     /// What values of keys that are not properties look like.
     pub(crate) additional: Option<Arc<Self>>,
     pub(crate) items: Option<Arc<Self>>,
+    /// Whether this is an object of a kind of its own.
+    pub(crate) embeds: bool,
     pub(crate) merge: Merge,
     /// How strategic merge patches treat single properties.
     pub(crate) strategies: BTreeMap<String, Strategy>,

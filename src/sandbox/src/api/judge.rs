@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::{
-    api::Call,
+    api::{Call, read},
     auth::{self, escalation},
     kinds, object,
     patch::ownership,
     refusal::{Cause, Refusal, Result},
     registry::Version,
-    schema::{self, Mode},
+    schema::{self, Mode, Node},
     store::State,
     validate,
 };
@@ -60,7 +60,7 @@ impl Call {
             // The rest is not this write's.
             let status = object.get("status").zip(root.field("status"));
             let old = old.and_then(|it| it.get("status"));
-            status.map(|(it, node)| schema::validate(it, old, node, "status")).unwrap_or_default()
+            status.map(|(it, node)| of_status(it, old, node)).unwrap_or_default()
         } else {
             schema::validate(object, old, root, "")
         };
@@ -84,10 +84,26 @@ impl Call {
         if !self.resource().is_custom() {
             return Ok(Cow::Borrowed(stored));
         }
-        let root = self.target.version()?.schema.root();
+        let version = self.target.version()?;
         let mut object = stored.clone();
+        if self.resource().reshapes {
+            read::reshape(&self.target, &mut object);
+        }
+        let root = version.schema.root();
         schema::prune(&mut object, root, Mode::Prune).map_err(Refusal::bad_request)?;
         schema::default(&mut object, root);
         Ok(Cow::Owned(object))
     }
+}
+
+/// A status is judged as if it were all there is, and its faults then stand in it.
+fn of_status(status: &Value, old: Option<&Value>, node: &Node) -> Vec<Cause> {
+    let mut faults = schema::validate(status, old, node, "");
+    for fault in &mut faults {
+        fault.field = match fault.field.as_str() {
+            "<nil>" => "status".to_owned(),
+            field => format!("status.{field}"),
+        };
+    }
+    faults
 }

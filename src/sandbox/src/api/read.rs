@@ -10,6 +10,7 @@ use crate::{
     api::Target,
     kinds,
     refusal::{Refusal, Result},
+    schema::{self, Mode},
     selector::Selector,
     store::{Key, State, Stored, Table},
 };
@@ -40,14 +41,32 @@ pub(crate) fn read(state: &State, target: &Target) -> Result<Arc<Stored>> {
 pub(crate) fn present(target: &Target, stored: &Stored) -> Value {
     let mut object = stored.value.clone();
     kinds::from_storage(&target.resource, &mut object);
+    if target.resource.reshapes {
+        reshape(target, &mut object);
+    }
     object["apiVersion"] = target.api_version().into();
     object
+}
+
+/// What is stored is read as the version that it is kept in has it today, and shown as another has it.
+pub(super) fn reshape(target: &Target, object: &mut Value) {
+    let resource = &target.resource;
+    if let Some(kept) = resource.version(&resource.storage) {
+        // What a schema of today does not know is only left out: it was judged when it was written.
+        drop(schema::prune(object, kept.schema.root(), Mode::Prune));
+        schema::default(object, kept.schema.root());
+    }
+    if resource.storage != target.version
+        && let Some(shown) = resource.version(&target.version)
+    {
+        drop(schema::prune(object, shown.schema.root(), Mode::Prune));
+    }
 }
 
 /// The same as JSON; most objects are stored in the version they are asked for in.
 pub(crate) fn present_json(target: &Target, stored: &Stored) -> Bytes {
     let resource = &target.resource;
-    if kinds::is_stored_as_shown(resource) && stored.is_written_as(&target.api_version()) {
+    if !resource.reshapes && kinds::is_stored_as_shown(resource) && stored.is_written_as(&target.api_version()) {
         return stored.json();
     }
     Bytes::from(present(target, stored).to_string())

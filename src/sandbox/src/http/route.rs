@@ -95,6 +95,9 @@ impl Path {
         let resource =
             registry.find(&self.group, &self.plural).ok_or_else(Refusal::no_such_path)?;
         let version = resource.version(&self.version).ok_or_else(Refusal::no_such_path)?;
+        if self.subresource == "status" && resource.is_custom() && !version.status {
+            return Err(Refusal::not_found(&resource.subject(&self.name)));
+        }
         let known =
             self.subresource.is_empty() || has_subresource(&resource, version, &self.subresource);
         // Cluster-scoped kinds have no namespace, and one object of others has one.

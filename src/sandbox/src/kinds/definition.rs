@@ -81,10 +81,12 @@ fn register(state: &mut State, definition: &Value) {
     if !names::is_true(definition, "Established") {
         return;
     }
-    let resource = custom::resource(definition);
-    let taken = state.registry.find(&resource.group, &resource.plural);
-    if taken.is_some_and(|it| it.origin == Origin::BuiltIn) {
-        return;
+    let mut resource = custom::resource(definition);
+    if let Some(before) = state.registry.find(&resource.group, &resource.plural) {
+        if before.origin == Origin::BuiltIn {
+            return;
+        }
+        resource.reshapes |= before.reshapes || before.schemas().ne(resource.schemas());
     }
     state.open(&resource.table);
     state.registry.insert(Arc::new(resource));

@@ -309,6 +309,8 @@ fn resource(api_version: &'static str, row: &Row) -> Resource {
         kind: row.kind.to_owned(),
         list_kind: format!("{}List", row.kind),
         short_names: row.short.iter().map(|it| (*it).to_owned()).collect(),
+        storage: String::new(),
+        reshapes: false,
         categories: match row.id {
             "pods" | "services" | "deployments" | "jobs" | "cronjobs" => vec!["all".to_owned()],
             _ => Vec::new(),

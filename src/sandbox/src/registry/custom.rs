@@ -28,6 +28,8 @@ pub(crate) fn resource(definition: &Value) -> Resource {
         let pointer = format!("/{}", label.replace('.', "/"));
         selectable.push((label, pointer));
     }
+    let mut storing = object::items(spec, "/versions").filter(|it| it["storage"] == true);
+    let storage = storing.next().and_then(|it| it["name"].as_str());
     let (group, plural) = (text("/group"), text("/names/plural"));
     Resource {
         table: format!("{plural}.{group}"),
@@ -41,6 +43,8 @@ pub(crate) fn resource(definition: &Value) -> Resource {
         namespaced: spec["scope"] == "Namespaced",
         origin: Origin::Custom,
         selectable,
+        storage: storage.unwrap_or_default().to_owned(),
+        reshapes: versions.len() > 1,
         versions,
     }
 }
@@ -63,9 +67,20 @@ fn column(spec: &Value) -> Column {
         name: text("/name"),
         kind: text("/type"),
         format: text("/format"),
-        description: text("/description"),
+        description: described(spec),
         priority: spec["priority"].as_i64().unwrap_or_default(),
         path: text("/jsonPath"),
+    }
+}
+
+/// A column that is not described is described by its path.
+fn described(column: &Value) -> String {
+    match object::text(column, "/description") {
+        "" => {
+            let path = object::text(column, "/jsonPath");
+            format!("Custom resource definition column (in JSONPath format): {path}")
+        }
+        stated => stated.to_owned(),
     }
 }
 

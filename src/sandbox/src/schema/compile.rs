@@ -74,6 +74,7 @@ impl Compiler {
         }
         if schema["x-kubernetes-embedded-resource"] == true {
             self.embed(&mut node);
+            node.embeds = true;
         }
         Arc::new(node)
     }

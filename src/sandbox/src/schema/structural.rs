@@ -217,7 +217,7 @@ fn defaults(schema: &Value, path: &str, level: Level, faults: &mut Vec<Cause>) {
 
 fn default(schema: &Value, path: &str, level: Level, faults: &mut Vec<Cause>) {
     let default = &schema["default"];
-    let embeds = level == Level::Root || schema["x-kubernetes-embedded-resource"] == true;
+    let embeds = level == Level::Root;
     let mut said = schema.clone();
     if said["x-kubernetes-int-or-string"] == true {
         // The type of a default is looked at, and this is none.

@@ -124,8 +124,24 @@ fn fields(
             found.merge(check(item, old, child, &join(path, key)));
         }
     }
+    if node.embeds {
+        identity(map, path, found);
+    }
     for name in node.rules.required.iter().filter(|it| !map.contains_key(*it)) {
         found.add(Cause::required(join(path, name), ""));
+    }
+}
+
+/// An object in an object says what it is.
+fn identity(map: &Map<String, Value>, path: &str, found: &mut Findings) {
+    for field in ["apiVersion", "kind"] {
+        match map.get(field) {
+            None => found.add(Cause::required(join(path, field), "")),
+            Some(it) if *it == "" => {
+                found.add(Cause::invalid(join(path, field), it, "must not be empty"));
+            }
+            Some(_) => {}
+        }
     }
 }
 
