@@ -305,3 +305,111 @@ async fn a_keyed_list_holds_a_key_once() {
     let fault = r#"Duplicate value: {"port":1,"protocol":"TCP"}"#;
     assert_eq!(faults, [format!("FieldValueDuplicate spec.ports[1]: {fault}")]);
 }
+
+/// Formats of texts are held against them; one that is not known means nothing.
+/// <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema>
+#[tokio::test]
+async fn a_text_has_a_format() {
+    let ground = Ground::new().await;
+    let text = |format: &str| json!({ "type": "string", "format": format });
+    let kind = Kind::with(
+        &ground,
+        json!({
+            "at": text("date-time"), "bytes": text("byte"), "after": text("duration"),
+            "from": text("cidr"), "any": text("mood"),
+        }),
+    )
+    .await;
+
+    let good = json!({
+        "at": "2024-01-01T00:00:00Z", "bytes": "aGk=", "after": "1h30m", "from": "10.0.0.0/8",
+        "any": "good",
+    });
+    let none = kind.faults(good).await;
+    let bad = json!({ "at": "2024-01-01", "bytes": "aGk", "after": "soon", "from": "10.0.0.0" });
+    let faults = kind.faults(bad).await;
+
+    assert!(none.is_empty(), "{none:?}");
+    assert_eq!(
+        faults,
+        [
+            r#"FieldValueTypeInvalid spec.after: Invalid value: "soon": spec.after in body must be of type duration: "soon""#,
+            r#"FieldValueTypeInvalid spec.at: Invalid value: "2024-01-01": spec.at in body must be of type date-time: "2024-01-01""#,
+            r#"FieldValueTypeInvalid spec.bytes: Invalid value: "aGk": spec.bytes in body must be of type byte: "aGk""#,
+            r#"FieldValueTypeInvalid spec.from: Invalid value: "10.0.0.0": spec.from in body must be of type cidr: "10.0.0.0""#,
+        ]
+    );
+}
+
+/// Of several ways to be right one must hold, with `oneOf` no more than one.
+/// <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation>
+#[tokio::test]
+async fn one_of_several_ways_must_hold() {
+    let ground = Ground::new().await;
+    let number = json!({ "type": "integer" });
+    let either = json!({
+        "type": "object", "properties": { "x": number, "y": number },
+        "oneOf": [{ "required": ["x"] }, { "required": ["y"] }],
+    });
+    let kind = Kind::with(&ground, json!({ "either": either })).await;
+
+    let neither = kind.faults(json!({ "either": {} })).await;
+    let both = kind.faults(json!({ "either": { "x": 1, "y": 1 } })).await;
+    let one = kind.faults(json!({ "either": { "y": 1 } })).await;
+
+    let must = r#"Invalid value: "": "spec.either" must validate one and only one schema (oneOf)."#;
+    assert_eq!(
+        neither,
+        [
+            format!("FieldValueInvalid <nil>: {must} Found none valid"),
+            "FieldValueRequired spec.either.x: Required value".to_owned(),
+        ]
+    );
+    assert_eq!(both, [format!("FieldValueInvalid <nil>: {must} Found 2 valid alternatives")]);
+    assert!(one.is_empty(), "{one:?}");
+}
+
+/// All of `allOf` hold, one of `anyOf` does, and what `not` says does not.
+/// <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation>
+#[tokio::test]
+async fn all_any_and_not_are_held_against() {
+    let ground = Ground::new().await;
+    let kind = Kind::with(
+        &ground,
+        json!({
+            "all": { "type": "integer", "allOf": [{ "minimum": 1 }, { "maximum": 5 }] },
+            "any": { "type": "integer", "anyOf": [{ "minimum": 9 }, { "maximum": 5 }] },
+            "not": { "type": "string", "not": { "enum": ["bad"] } },
+        }),
+    )
+    .await;
+
+    let faults = kind.faults(json!({ "all": 6, "any": 7, "not": "bad" })).await;
+
+    assert_eq!(
+        faults,
+        [
+            r#"FieldValueInvalid <nil>: Invalid value: "": "spec.all" must validate all the schemas (allOf)"#,
+            r#"FieldValueInvalid <nil>: Invalid value: "": "spec.any" must validate at least one schema (anyOf)"#,
+            r#"FieldValueInvalid <nil>: Invalid value: "": "spec.not" must not validate the schema (not)"#,
+            "FieldValueInvalid spec.all: Invalid value: 6: spec.all in body should be less than or equal to 5",
+            "FieldValueInvalid spec.any: Invalid value: 7: spec.any in body should be greater than or equal to 9",
+        ]
+    );
+}
+
+/// An integer or a string is either, and nothing else.
+/// <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#intorstring>
+#[tokio::test]
+async fn an_int_or_string_is_either() {
+    let ground = Ground::new().await;
+    let kind = Kind::with(&ground, json!({ "port": { "x-kubernetes-int-or-string": true } })).await;
+
+    assert_eq!(kind.stored(json!({ "port": 80 })).await["port"], 80);
+    assert_eq!(kind.stored(json!({ "port": "http" })).await["port"], "http");
+    let faults = kind.faults(json!({ "port": true })).await;
+
+    let why =
+        r#"Invalid value: "boolean": spec.port in body must be of type integer,string: "boolean""#;
+    assert_eq!(faults, [format!("FieldValueTypeInvalid spec.port: {why}")]);
+}

@@ -184,6 +184,7 @@ impl Call {
                 }
                 found if found == wanted => {}
                 found => {
+                    let field = if field == "kind" { field } else { "API version" };
                     return Err(Refusal::bad_request(format!(
                         "the {field} in the data ({found}) does not match the expected {field} \
                          ({wanted})"

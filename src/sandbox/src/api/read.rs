@@ -66,7 +66,10 @@ pub(super) fn reshape(target: &Target, object: &mut Value) {
 /// The same as JSON; most objects are stored in the version they are asked for in.
 pub(crate) fn present_json(target: &Target, stored: &Stored) -> Bytes {
     let resource = &target.resource;
-    if !resource.reshapes && kinds::is_stored_as_shown(resource) && stored.is_written_as(&target.api_version()) {
+    if !resource.reshapes
+        && kinds::is_stored_as_shown(resource)
+        && stored.is_written_as(&target.api_version())
+    {
         return stored.json();
     }
     Bytes::from(present(target, stored).to_string())
