@@ -14,6 +14,7 @@ mod definitions;
 mod discovery;
 mod escalation;
 mod ground;
+mod identity;
 mod jobs;
 mod objects;
 mod ownership;

@@ -8,6 +8,10 @@ pub(crate) mod index;
 pub(crate) mod reviews;
 pub(crate) mod rules;
 pub(crate) mod rules_review;
+pub(crate) mod signer;
+pub(crate) mod token;
+pub(crate) mod token_request;
+pub(crate) mod token_review;
 pub(crate) mod user;
 
 pub(crate) use self::{attributes::Attributes, index::Index, user::User};

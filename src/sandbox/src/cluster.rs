@@ -1,10 +1,10 @@
 //! One cluster: its store, its clock and its faults, shared by every way to reach it.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 use crate::{
     api::{Call, Effect, Options, Strictness, Target, create},
     audit::Act,
-    auth::{Mode, RBAC, bootstrap},
+    auth::{Mode, RBAC, bootstrap, signer::Signer},
     clock::Clock,
     error::Error,
     fault::Faults,
+    http::Caller,
     object,
     store::State,
     tls::Authority,
@@ -33,6 +34,11 @@ pub(crate) struct Cluster {
     authority: OnceLock<Authority>,
     /// The same as in the state, for those who would not wait for its lock.
     has_rbac: AtomicBool,
+    /// The tokens of servers, each with whom it lets in.
+    tokens: Mutex<HashMap<String, Caller>>,
+    signer: OnceLock<Option<Signer>>,
+    /// Up to which revision Secrets hold the tokens that they are to hold.
+    pub(crate) tokens_filled: AtomicU64,
     /// Who has acted as somebody else.
     impersonators: Mutex<HashSet<String>>,
 }
@@ -45,6 +51,9 @@ impl Cluster {
             state: Mutex::new(State::new(&name)),
             authority: OnceLock::new(),
             has_rbac: AtomicBool::new(false),
+            tokens: Mutex::default(),
+            signer: OnceLock::new(),
+            tokens_filled: AtomicU64::new(0),
             impersonators: Mutex::default(),
             name,
         };
@@ -88,6 +97,27 @@ impl Cluster {
 
     pub(crate) fn mode(&self) -> Mode {
         if self.has_rbac.load(Ordering::Acquire) { Mode::Rbac } else { Mode::AlwaysAllow }
+    }
+
+    /// Makes a token that lets somebody in.
+    pub(crate) fn let_in(&self, caller: Caller) -> String {
+        let token = {
+            let random = &mut self.lock().random;
+            format!("{:016x}{:016x}", random.next(), random.next())
+        };
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.insert(token.clone(), caller);
+        token
+    }
+
+    /// Whom a server's token lets in.
+    pub(crate) fn caller(&self, token: &str) -> Option<Caller> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned()
+    }
+
+    /// What signs service account tokens; nothing when the system has no randomness.
+    pub(crate) fn signer(&self) -> Option<&Signer> {
+        self.signer.get_or_init(Signer::new).as_ref()
     }
 
     pub(crate) fn remember_impersonator(&self, name: &str) {

@@ -8,6 +8,7 @@ mod finished;
 mod hand;
 mod jobs;
 mod namespaces;
+mod secrets;
 
 use std::{sync::Arc, time::Duration};
 
@@ -62,6 +63,7 @@ impl Controllers {
     pub async fn run(self) {
         let Self { cluster, jobs: jobs_by } = self;
         let mut changed = cluster.lock().changed.subscribe();
+        cluster.lock().keeps_accounts = true;
         let mut jobs = jobs::Jobs::default();
         loop {
             changed.mark_unchanged();
@@ -69,6 +71,7 @@ impl Controllers {
             finished::round(&cluster, now);
             namespaces::round(&cluster, now);
             accounts::round(&cluster, now);
+            secrets::round(&cluster, now);
             collector::round(&cluster, now);
             let mut due = finished::next(&cluster, now);
             if jobs_by == JobsBy::Cluster {

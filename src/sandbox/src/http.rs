@@ -167,7 +167,9 @@ fn dispatch(mut exchange: Exchange) -> Result<Response<Body>> {
         Route::Resource(path) => {
             let target = path.target(&exchange.cluster.lock().registry)?;
             exchange.form = media::form(&exchange, &target)?;
-            if reviews::is_review(&target) {
+            if target.subresource == "token" {
+                review::token(&exchange, &target)
+            } else if reviews::is_review(&target) {
                 review::review(&exchange, &target)
             } else if exchange.method == Method::GET {
                 read::read(exchange, target)
@@ -177,6 +179,8 @@ fn dispatch(mut exchange: Exchange) -> Result<Response<Body>> {
         }
         Route::Unknown | Route::Health(..) => discovery::document(&exchange),
         _ if exchange.method != Method::GET => Err(Refusal::wrong_method()),
+        Route::Issuer => Ok(review::issuer()),
+        Route::Keys => Ok(review::keys(&exchange)),
         Route::OpenApi(path) => openapi::document(&exchange, path),
         _ => discovery::document(&exchange),
     }

@@ -1,6 +1,7 @@
 //! What single kinds do beyond being stored: their defaults, rules and effects.
 
 mod access;
+pub(crate) mod account;
 mod definition;
 mod event;
 mod job;

@@ -1,10 +1,6 @@
 //! The API over TCP: TLS, a token for each client, and an end.
 
-use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::body::Body;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -21,7 +17,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    auth::{Mode, User},
+    auth::{Mode, User, token},
     cluster::Cluster,
     error::Error,
     http::{self as api, Caller},
@@ -30,9 +26,6 @@ use crate::{
 /// What the token of an administrator is known by when the user agent says nothing.
 const ADMIN: &str = "admin";
 
-/// The tokens that open the door, each with its client.
-type Tokens = Mutex<BTreeMap<String, Caller>>;
-
 /// A cluster being served over TCP. Dropping it ends that; the cluster lives on.
 #[derive(Debug)]
 pub struct Server {
@@ -40,7 +33,6 @@ pub struct Server {
     addr: SocketAddr,
     ca_pem: String,
     token: String,
-    tokens: Arc<Tokens>,
     tasks: JoinSet<()>,
 }
 
@@ -51,17 +43,12 @@ impl Server {
         let addr = listener.local_addr().map_err(listen)?;
         let authority = cluster.authority()?;
         let (ca_pem, config) = (authority.pem(), authority.serve(&addr.ip().to_string())?);
-        let token = new_token(&cluster);
-        let tokens = Arc::new(Mutex::new(BTreeMap::from([(token.clone(), Caller::admin(None))])));
+        let token = cluster.let_in(Caller::admin(None));
 
         let mut tasks = JoinSet::new();
-        let door = Door {
-            cluster: Arc::clone(&cluster),
-            tokens: Arc::clone(&tokens),
-            tls: TlsAcceptor::from(config),
-        };
+        let door = Door { cluster: Arc::clone(&cluster), tls: TlsAcceptor::from(config) };
         tasks.spawn(accept(listener, door));
-        Ok(Self { cluster, addr, ca_pem, token, tokens, tasks })
+        Ok(Self { cluster, addr, ca_pem, token, tasks })
     }
 
     /// Where it listens.
@@ -86,30 +73,43 @@ impl Server {
 
     /// A new token whose requests belong to `client`, for the audit and for faults.
     pub fn token_for(&self, client: &str) -> String {
-        let token = new_token(&self.cluster);
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        tokens.insert(token.clone(), Caller::admin(Some(client)));
-        token
+        self.cluster.let_in(Caller::admin(Some(client)))
     }
 
     /// A kubeconfig with the administrator's token.
     pub fn kubeconfig(&self) -> String {
-        self.written(ADMIN, &self.token)
+        self.written(ADMIN, &format!("token: {}", self.token))
     }
 
     /// A kubeconfig with a new token whose requests belong to `client`.
     pub fn kubeconfig_for(&self, client: &str) -> String {
         let token = self.token_for(client);
-        self.written(client, &token)
+        self.written(client, &format!("token: {token}"))
     }
 
-    fn written(&self, user: &str, token: &str) -> String {
+    /// A kubeconfig with a new client certificate of somebody who is no administrator, unless a group
+    /// is `system:masters`.
+    pub fn kubeconfig_with_certificate(
+        &self,
+        user: &str,
+        groups: &[&str],
+    ) -> Result<String, Error> {
+        let (certificate, key) = self.cluster.authority()?.issue(user, groups)?;
+        let proof = format!(
+            "client-certificate-data: {}\n    client-key-data: {}",
+            STANDARD.encode(certificate),
+            STANDARD.encode(key)
+        );
+        Ok(self.written(user, &proof))
+    }
+
+    fn written(&self, user: &str, proof: &str) -> String {
         let (name, url) = (&self.cluster.name, self.url());
         let ca = STANDARD.encode(&self.ca_pem);
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: {name:?}\nclusters:\n- name: \
              {name:?}\n  cluster:\n    server: {url}\n    certificate-authority-data: \
-             {ca}\nusers:\n- name: {user:?}\n  user:\n    token: {token}\ncontexts:\n- name: \
+             {ca}\nusers:\n- name: {user:?}\n  user:\n    {proof}\ncontexts:\n- name: \
              {name:?}\n  context:\n    cluster: {name:?}\n    user: {user:?}\n    namespace: \
              default\n"
         )
@@ -121,14 +121,8 @@ impl Server {
     }
 }
 
-fn new_token(cluster: &Cluster) -> String {
-    let random = &mut cluster.lock().random;
-    format!("{:016x}{:016x}", random.next(), random.next())
-}
-
 struct Door {
     cluster: Arc<Cluster>,
-    tokens: Arc<Tokens>,
     tls: TlsAcceptor,
 }
 
@@ -157,9 +151,11 @@ async fn talk(stream: TcpStream, door: Arc<Door>) {
             return;
         }
     };
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let certificate = shown.and_then(|it| door.cluster.authority().ok()?.owner(it));
     let service = service_fn(move |request: Request<Incoming>| {
-        let door = Arc::clone(&door);
-        async move { Ok::<_, std::convert::Infallible>(door.answer(request).await) }
+        let (door, certificate) = (Arc::clone(&door), certificate.clone());
+        async move { Ok::<_, std::convert::Infallible>(door.answer(request, certificate).await) }
     });
     let builder = auto::Builder::new(TokioExecutor::new());
     if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
@@ -168,24 +164,39 @@ async fn talk(stream: TcpStream, door: Arc<Door>) {
 }
 
 impl Door {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let value = request.headers().get(header::AUTHORIZATION);
-        let token = value.and_then(|it| it.to_str().ok()).and_then(|it| it.strip_prefix("Bearer "));
-        let known = token.and_then(|it| {
-            let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-            tokens.get(it.trim()).cloned()
-        });
-        match known {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        certificate: Option<Arc<User>>,
+    ) -> Response<Body> {
+        match self.caller(&request, certificate) {
             Some(caller) => {
                 api::answer(Arc::clone(&self.cluster), caller, request.map(Body::new)).await
             }
-            None if value.is_some() => api::unauthorized(),
-            // Without authorization nobody is let in unknown.
-            None if self.cluster.mode() == Mode::AlwaysAllow => api::unauthorized(),
-            None => {
-                let caller = Caller { client: None, user: Arc::new(User::anonymous()) };
-                api::answer(Arc::clone(&self.cluster), caller, request.map(Body::new)).await
-            }
+            None => api::unauthorized(),
         }
+    }
+
+    /// Who is at the door: by certificate, by token, or nobody in particular.
+    fn caller(
+        &self,
+        request: &Request<Incoming>,
+        certificate: Option<Arc<User>>,
+    ) -> Option<Caller> {
+        if let Some(user) = certificate {
+            return Some(Caller { client: None, user });
+        }
+        let value = request.headers().get(header::AUTHORIZATION);
+        let value = value.and_then(|it| it.to_str().ok()).unwrap_or_default();
+        let token = value.strip_prefix("Bearer ").unwrap_or_default().trim();
+        if token.is_empty() {
+            // Where everybody may do everything, nobody is let in unknown.
+            let user = Arc::new(User::anonymous());
+            return (self.cluster.mode() == Mode::Rbac).then_some(Caller { client: None, user });
+        }
+        self.cluster.caller(token).or_else(|| {
+            let (user, _) = token::owner(&self.cluster, token, &[]).ok()?;
+            Some(Caller { client: None, user: Arc::new(user) })
+        })
     }
 }

@@ -151,6 +151,8 @@ pub(crate) struct State {
     /// What containers wrote, by Pod and container.
     logs: BTreeMap<(Key, String), String>,
     pub(crate) authorization: auth::Mode,
+    /// Somebody sees to it that namespaces have accounts: Pods need them then.
+    pub(crate) keeps_accounts: bool,
     /// Who may do what, until a role or a binding changes.
     grants: Option<Arc<Index>>,
 }
@@ -166,6 +168,7 @@ impl State {
             changed: watch::Sender::new(1),
             logs: BTreeMap::new(),
             authorization: auth::Mode::AlwaysAllow,
+            keeps_accounts: false,
             grants: None,
         };
         let names: Vec<String> = state.registry.all().map(|it| it.table.clone()).collect();

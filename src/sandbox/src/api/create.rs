@@ -1,5 +1,7 @@
 //! How an object comes to be.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::{
@@ -8,7 +10,7 @@ use crate::{
     patch::ownership,
     refusal::{Cause, Refusal, Result},
     schema,
-    store::{Key, State},
+    store::{Key, State, Stored},
 };
 
 /// Creates an object from a request's body.
@@ -32,6 +34,7 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
         kinds::check_lives(state, call.resource(), object::name(&object))?;
     }
     place(state, call, &mut object)?;
+    let account = account_of(state, call, &object)?;
     bear(state, call, &mut object);
 
     let version = call.target.version()?;
@@ -59,7 +62,21 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
     if let Some(root) = defaults {
         schema::default(&mut object, root);
     }
+    // What admission adds is nobody's.
+    if let Some(account) = account {
+        kinds::account::settle(state, &account.value, &mut object);
+    }
     Ok(Written::kept(call.commit(state, object), 201, warnings))
+}
+
+/// The service account that a new Pod runs as.
+fn account_of(state: &State, call: &Call, object: &Value) -> Result<Option<Arc<Stored>>> {
+    match call.target.namespace.as_deref() {
+        Some(namespace) if call.resource().table == "pods" => {
+            kinds::account::of_pod(state, namespace, object)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Settles where the object goes: its namespace, and that this namespace takes objects.

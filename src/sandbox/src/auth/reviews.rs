@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::Target,
-    auth::{self, Attributes, User, rules_review},
+    auth::{self, Attributes, User, rules_review, token_review},
     clock,
     cluster::Cluster,
     object,
@@ -34,7 +34,11 @@ pub(crate) fn answer(
             review["status"] = json!({ "userInfo": user.info() });
             return Ok(review);
         }
-        "tokenreviews" => return Err(Refusal::no_such_path()),
+        "tokenreviews" => {
+            review["metadata"] = json!({});
+            review["status"] = token_review::status(cluster, &review["spec"])?;
+            return Ok(review);
+        }
         "selfsubjectrulesreviews" => {
             let namespace = object::text(&review, "/spec/namespace").to_owned();
             if namespace.is_empty() {

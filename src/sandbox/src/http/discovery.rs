@@ -57,7 +57,9 @@ pub(super) fn document(exchange: &Exchange) -> Result<Response<Body>> {
             group
         }
         Route::GroupVersion(group, version) => resources(registry, group, version)?,
-        Route::Root | Route::OpenApi(_) | Route::Resource(_) => paths(registry),
+        Route::Root | Route::Issuer | Route::Keys | Route::OpenApi(_) | Route::Resource(_) => {
+            paths(registry)
+        }
     };
     media::check_plain(&exchange.accept)?;
     Ok(json_response(200, document.to_string()))

@@ -2,10 +2,11 @@
 
 use axum::body::Body;
 use http::{Method, Response};
+use serde_json::{Value, json};
 
 use crate::{
     api::{Call, Target},
-    auth::reviews,
+    auth::{reviews, signer::Signer, token::ISSUER, token_request},
     http::{Exchange, json_response, write},
     refusal::{Refusal, Result},
 };
@@ -23,4 +24,30 @@ pub(super) fn review(exchange: &Exchange, target: &Target) -> Result<Response<Bo
     let review = call.read(write::body(exchange)?)?;
     let answer = reviews::answer(&exchange.cluster, (&exchange.user, target), review)?;
     Ok(json_response(201, answer.to_string()))
+}
+
+/// A token of a service account, which is not kept either.
+pub(super) fn token(exchange: &Exchange, target: &Target) -> Result<Response<Body>> {
+    if exchange.method != Method::POST {
+        return Err(Refusal::wrong_method());
+    }
+    let body = write::body(exchange)?;
+    let answer = token_request::answer(&exchange.cluster, target, &body)?;
+    Ok(json_response(201, answer.to_string()))
+}
+
+/// Where others learn who signs tokens.
+pub(super) fn issuer() -> Response<Body> {
+    let issuer = json!({
+        "issuer": ISSUER, "jwks_uri": format!("{ISSUER}/openid/v1/jwks"),
+        "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["ES256"],
+    });
+    json_response(200, issuer.to_string())
+}
+
+/// The keys that tokens are checked with.
+pub(super) fn keys(exchange: &Exchange) -> Response<Body> {
+    let keys: Vec<Value> = exchange.cluster.signer().map(Signer::public).into_iter().collect();
+    json_response(200, json!({ "keys": keys }).to_string())
 }

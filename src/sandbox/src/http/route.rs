@@ -20,6 +20,10 @@ pub(super) enum Route {
     Group(String),
     /// `/api/v1` or `/apis/{group}/{version}`
     GroupVersion(String, String),
+    /// `/.well-known/openid-configuration`
+    Issuer,
+    /// `/openid/v1/jwks`
+    Keys,
     /// `/openapi/...`
     OpenApi(String),
     Resource(Path),
@@ -47,6 +51,8 @@ impl Route {
             [question @ ("healthz" | "readyz" | "livez"), check @ ..] => {
                 Self::Health((*question).to_owned(), check.join("/"))
             }
+            [".well-known", "openid-configuration"] => Self::Issuer,
+            ["openid", "v1", "jwks"] => Self::Keys,
             ["version"] => Self::Version,
             ["openapi", rest @ ..] => Self::OpenApi(rest.join("/")),
             ["api"] => Self::Core,
@@ -120,6 +126,7 @@ impl Path {
 pub(super) fn has_subresource(resource: &Resource, version: &Version, name: &str) -> bool {
     match name {
         "status" => version.status,
+        "token" => resource.table == "serviceaccounts",
         "log" | "eviction" => resource.table == "pods",
         "finalize" => resource.table == "namespaces",
         _ => false,

@@ -2,22 +2,23 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    auth::RBAC,
-    object::{self, fill},
-    refusal::Cause,
-    registry::Resource,
-    validate,
-};
+use crate::{auth::RBAC, object, refusal::Cause, registry::Resource, validate};
 
 pub(super) fn fill_in_binding(object: &mut Value) {
     if let Some(role) = object.get_mut("roleRef") {
-        fill(role, "apiGroup", RBAC.into());
+        fill_in_group(role);
     }
     for subject in object::items_mut(object, "/subjects") {
         if matches!(subject["kind"].as_str(), Some("User" | "Group")) {
-            fill(subject, "apiGroup", RBAC.into());
+            fill_in_group(subject);
         }
+    }
+}
+
+/// An empty group is none: typed clients write it.
+fn fill_in_group(reference: &mut Value) {
+    if object::text(reference, "/apiGroup").is_empty() {
+        object::fields(reference).insert("apiGroup".to_owned(), RBAC.into());
     }
 }
 

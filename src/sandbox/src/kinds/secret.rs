@@ -8,6 +8,9 @@ use crate::{
     refusal::Cause,
 };
 
+/// Whose token a Secret holds.
+const ACCOUNT: &str = "kubernetes.io/service-account.name";
+
 pub(super) fn fill_in(object: &mut Value) {
     fill(object, "type", "Opaque".into());
     let Some(Value::Object(texts)) = object::fields(object).remove("stringData") else { return };
@@ -21,6 +24,12 @@ pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut faults = validate_immutable(object, old);
     if old.is_some_and(|it| it["type"] != object["type"]) {
         faults.push(Cause::invalid("type", &object["type"], "field is immutable"));
+    }
+    let account = &object["metadata"]["annotations"][ACCOUNT];
+    if object["type"] == "kubernetes.io/service-account-token"
+        && account.as_str().is_none_or(str::is_empty)
+    {
+        faults.push(Cause::required(format!("metadata.annotations[{ACCOUNT}]"), ""));
     }
     for (key, value) in object["data"].as_object().into_iter().flatten() {
         let text = value.as_str().unwrap_or_default();

@@ -23,7 +23,7 @@ impl Content {
     }
 
     /// What `look` says of the object. One that is JSON alone stays so.
-    pub(super) fn peek<T>(&self, look: impl FnOnce(&Value) -> T) -> T {
+    pub(crate) fn peek<T>(&self, look: impl FnOnce(&Value) -> T) -> T {
         match self.value.get() {
             Some(value) => look(value),
             None => look(&self.parsed()),

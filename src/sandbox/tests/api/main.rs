@@ -1,6 +1,7 @@
 //! The sandbox through real clients: kube's, over TCP too, and kubectl.
 
 #[cfg(test)]
+mod access;
 mod apply;
 #[cfg(test)]
 mod custom;
