@@ -3,7 +3,9 @@
 pub(crate) mod create;
 pub(crate) mod delete;
 mod judge;
+pub(crate) mod log;
 pub(crate) mod patch;
+pub(crate) mod placing;
 pub(crate) mod read;
 pub(crate) mod update;
 

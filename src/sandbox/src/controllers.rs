@@ -10,6 +10,8 @@ mod jobs;
 mod namespaces;
 mod secrets;
 
+pub(crate) use self::hand::Hand;
+
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
@@ -65,6 +67,7 @@ impl Controllers {
         let mut changed = cluster.lock().changed.subscribe();
         cluster.lock().keeps_accounts = true;
         let mut jobs = jobs::Jobs::default();
+        let mut collector = collector::Collector::default();
         loop {
             changed.mark_unchanged();
             let now = cluster.now();
@@ -72,7 +75,7 @@ impl Controllers {
             namespaces::round(&cluster, now);
             accounts::round(&cluster, now);
             secrets::round(&cluster, now);
-            collector::round(&cluster, now);
+            collector.round(&cluster, now);
             let mut due = finished::next(&cluster, now);
             if jobs_by == JobsBy::Cluster {
                 due = due.into_iter().chain(jobs.round(&cluster, now)).min();
@@ -87,7 +90,7 @@ impl Controllers {
 }
 
 /// No timer at all when nothing is due: paused time would run to it.
-async fn pause(due: Option<Duration>) {
+pub(crate) async fn pause(due: Option<Duration>) {
     match due {
         Some(due) => sleep(due).await,
         None => std::future::pending().await,

@@ -13,7 +13,7 @@ mod workload;
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(crate) use self::definition::release as release_definition;
 pub(crate) use self::definition::{begin_end, check_lives, mark_terminating};
@@ -133,7 +133,7 @@ pub(crate) fn prepare_create(state: &mut State, resource: &Resource, object: &mu
 
 pub(crate) fn prepare_update(resource: &Resource, old: &Value, object: &mut Value) {
     match resource.table.as_str() {
-        "namespaces" => namespace::prepare_update(old, object),
+        "namespaces" => namespace::prepare_update(object),
         "services" => service::prepare_update(old, object),
         DEFINITIONS => definition::prepare_update(old, object),
         _ => {}
@@ -145,6 +145,7 @@ pub(crate) fn validate(resource: &Resource, object: &Value, old: Option<&Value>)
     match resource.table.as_str() {
         "jobs.batch" => job::validate(object, old),
         "pods" => pod::validate(object, old),
+        "namespaces" => namespace::validate(object),
         "secrets" => secret::validate(object, old),
         "configmaps" => secret::validate_immutable(object, old),
         "deployments.apps" => workload::validate_deployment(object, old),
@@ -181,7 +182,7 @@ fn validate_lease(object: &Value) -> Vec<Cause> {
 /// What the deletion of an object shows on it while finalizers hold it.
 pub(crate) fn deleting(resource: &Resource, object: &mut Value) {
     if resource.table == "namespaces" {
-        object["status"] = json!({"phase": "Terminating"});
+        object["status"]["phase"] = "Terminating".into();
     } else if resource.table == DEFINITIONS {
         definition::deleting(object);
     }

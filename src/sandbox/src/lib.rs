@@ -16,6 +16,7 @@ mod kinds;
 mod label_selector;
 mod object;
 mod patch;
+mod pods;
 mod random;
 mod refusal;
 mod registry;
@@ -32,6 +33,7 @@ pub use crate::{
     controllers::Controllers,
     error::Error,
     fault::{Fault, FaultKind},
+    pods::{Executor, Outcome, Run, Script, Succeed},
     sandbox::Sandbox,
     server::Server,
 };

@@ -155,6 +155,14 @@ impl Refusal {
         Self::new(409, "AlreadyExists", message).about(subject)
     }
 
+    /// The name is taken by what is on its way out.
+    pub(crate) fn still_exists(subject: &Subject<'_>) -> Self {
+        let mut refusal = Self::already_exists(subject);
+        let message = refusal.status["message"].as_str().unwrap_or_default();
+        refusal.status["message"] = format!("object is being deleted: {message}").into();
+        refusal
+    }
+
     pub(crate) fn conflict(subject: &Subject<'_>, why: &str) -> Self {
         let message = format!(
             "Operation cannot be fulfilled on {} \"{}\": {why}",

@@ -12,6 +12,7 @@ use crate::{
     error::Error,
     fault::Fault,
     http::{self, Caller},
+    pods::{self, Executor},
     server::Server,
     store::Key,
 };
@@ -119,6 +120,11 @@ impl Sandbox {
     /// and the `kube-root-ca.crt` ConfigMap. Nothing of this happens unless somebody drives it.
     pub fn run_controllers(&self) -> impl Future<Output = ()> + Send + 'static {
         self.controllers().run()
+    }
+
+    /// Places the Pods of the cluster and has them run, as its scheduler and its kubelets would.
+    pub fn run_pods(&self, executor: impl Executor) -> impl Future<Output = ()> + Send + 'static {
+        pods::run(Arc::clone(&self.cluster), executor)
     }
 
     /// The same, to choose among them.

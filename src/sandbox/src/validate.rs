@@ -47,6 +47,7 @@ pub(crate) fn metadata(object: &Value, resource: &Resource) -> Vec<Cause> {
 
 fn name_fault(name: &str, resource: &Resource) -> Option<Cause> {
     let detail = match resource.table.as_str() {
+        "namespaces" | "services" if name.contains('.') => Some("must not contain dots".to_owned()),
         "namespaces" | "services" => (!is_label(name)).then(|| long_or(name, 63, LABEL)),
         table if table.ends_with("rbac.authorization.k8s.io") => {
             let broken = matches!(name, "." | "..") || name.contains(['/', '%']);
@@ -149,19 +150,38 @@ fn annotations(annotations: &Value, faults: &mut Vec<Cause>) {
 }
 
 fn owners(object: &Value, faults: &mut Vec<Cause>) {
-    let mut controllers = 0;
-    for (index, owner) in object::items(object, "/metadata/ownerReferences").enumerate() {
-        for field in ["apiVersion", "kind", "name", "uid"] {
+    let mut controller: Option<&Value> = None;
+    let list = &object["metadata"]["ownerReferences"];
+    for owner in object::items(object, "/metadata/ownerReferences") {
+        let version = object::text(owner, "/apiVersion");
+        if version.is_empty() || version.matches('/').count() > 1 {
+            let path = "metadata.ownerReferences.apiVersion";
+            faults.push(Cause::invalid(path, &version.into(), "version must not be empty"));
+        }
+        for field in ["kind", "name", "uid"] {
             if owner[field].as_str().is_none_or(str::is_empty) {
-                let path = format!("metadata.ownerReferences[{index}].{field}");
+                let path = format!("metadata.ownerReferences.{field}");
                 faults.push(Cause::invalid(path, &"".into(), "must not be empty"));
             }
         }
-        controllers += i32::from(owner["controller"] == true);
-    }
-    if controllers > 1 {
-        let value = &object["metadata"]["ownerReferences"];
-        let detail = "Only one reference can have Controller set to true";
-        faults.push(Cause::invalid("metadata.ownerReferences", value, detail));
+        if version == "v1" && owner["kind"] == "Event" {
+            let detail = "/v1, Kind=Event is disallowed from being an owner";
+            faults.push(Cause::invalid("metadata.ownerReferences", owner, detail));
+        }
+        if owner["controller"] != true {
+            continue;
+        }
+        let named =
+            |it: &Value| format!("{}/{}", object::text(it, "/kind"), object::text(it, "/name"));
+        if let Some(first) = controller {
+            let detail = format!(
+                "Only one reference can have Controller set to true. Found \"true\" in references \
+                 for {} and {}",
+                named(first),
+                named(owner)
+            );
+            faults.push(Cause::invalid("metadata.ownerReferences", list, &detail));
+        }
+        controller = Some(owner);
     }
 }

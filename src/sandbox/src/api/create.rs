@@ -56,8 +56,14 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
     call.judge(&object, None)?;
 
     let key = Key::of(&object);
-    if state.find(&call.resource().table, &key).is_some() {
-        return Err(Refusal::already_exists(&call.resource().subject(&key.name)));
+    if let Some(found) = state.find(&call.resource().table, &key) {
+        let subject = call.resource().subject(&key.name);
+        let dies = object::is_deleting(&found.value);
+        return Err(if dies {
+            Refusal::still_exists(&subject)
+        } else {
+            Refusal::already_exists(&subject)
+        });
     }
     if let Some(root) = defaults {
         schema::default(&mut object, root);

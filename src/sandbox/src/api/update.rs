@@ -161,7 +161,15 @@ fn keep_system_fields(old: &Value, object: &mut Value) {
 fn narrow(call: &Call, old: &Value, object: &mut Value) -> Result<()> {
     let status = call.target.version()?.status;
     match call.target.subresource.as_str() {
-        "" if status => keep(old, object, "status"),
+        "" => {
+            if status {
+                keep(old, object, "status");
+            }
+            // What holds a namespace changes through `finalize` alone.
+            if call.resource().table == "namespaces" {
+                keep(old, object, "spec");
+            }
+        }
         "status" if call.resource().is_custom() => {
             let mut kept = old.clone();
             keep(object, &mut kept, "status");

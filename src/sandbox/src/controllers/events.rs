@@ -24,6 +24,13 @@ pub(super) struct News<'a> {
 }
 
 impl Recorder {
+    /// The same, but not again of the same object.
+    pub(super) fn tell_once(&mut self, hand: &mut Hand<'_>, about: &Value, news: &News<'_>) {
+        if !self.told.contains_key(&known(about, news)) {
+            self.tell(hand, about, news);
+        }
+    }
+
     /// Tells what happened to an object. News that cannot be written are lost, as they are in a cluster.
     pub(super) fn tell(&mut self, hand: &mut Hand<'_>, about: &Value, news: &News<'_>) {
         let known =
@@ -44,6 +51,10 @@ impl Recorder {
             self.told.insert(known, key);
         }
     }
+}
+
+fn known(about: &Value, news: &News<'_>) -> (String, String, String) {
+    (object::uid(about).to_owned(), news.reason.to_owned(), news.message.to_owned())
 }
 
 /// Counts an event once more, if it is still there.

@@ -22,20 +22,20 @@ use crate::{
 const MANAGER: &str = "kube-controller-manager";
 
 /// A controller at work under the store's lock.
-pub(super) struct Hand<'a> {
-    pub(super) state: &'a mut State,
-    pub(super) now: Timestamp,
+pub(crate) struct Hand<'a> {
+    pub(crate) state: &'a mut State,
+    pub(crate) now: Timestamp,
     /// Who is on record.
-    pub(super) client: &'static str,
+    pub(crate) client: &'static str,
 }
 
 impl Hand<'_> {
-    pub(super) fn resource(&self, group: &str, plural: &str) -> Option<Arc<Resource>> {
+    pub(crate) fn resource(&self, group: &str, plural: &str) -> Option<Arc<Resource>> {
         self.state.registry.find(group, plural)
     }
 
     /// Creates an object in the namespace that it names.
-    pub(super) fn create(&mut self, resource: &Arc<Resource>, body: Value) -> Result<Arc<Stored>> {
+    pub(crate) fn create(&mut self, resource: &Arc<Resource>, body: Value) -> Result<Arc<Stored>> {
         let call = self.call(resource, &body, "");
         let created = create::create(self.state, &call, body);
         self.record("create", &call, &created);
@@ -43,7 +43,7 @@ impl Hand<'_> {
     }
 
     /// Puts an object in the place of what it was made from.
-    pub(super) fn update(
+    pub(crate) fn update(
         &mut self,
         resource: &Arc<Resource>,
         object: Value,
@@ -56,7 +56,7 @@ impl Hand<'_> {
     }
 
     /// Deletes an object, if it is still the same one.
-    pub(super) fn delete(
+    pub(crate) fn delete(
         &mut self,
         resource: &Arc<Resource>,
         object: &Value,

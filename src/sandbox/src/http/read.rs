@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 use crate::{
     api::{
         Target,
+        log::{self, Wish},
         read::{self, Listing, Page},
     },
     http::{
         Exchange, json_response,
         media::{Form, partial},
+        query::Query,
         table, watch,
     },
     refusal::Result,
@@ -47,7 +49,7 @@ pub(super) fn read(exchange: Exchange, target: Target) -> Result<Response<Body>>
     }
     let stored = read::read(&state, &target)?;
     if target.subresource == "log" {
-        return Ok(log(&state, &target, exchange.query.text("container")));
+        return log(&exchange.query, (&state, &target));
     }
     drop(state);
     Ok(json_response(200, object(&target, &stored, (form, cluster.now()))))
@@ -99,10 +101,19 @@ fn metadata_list(target: &Target, page: &Page) -> Value {
     })
 }
 
-fn log(state: &State, target: &Target, container: &str) -> Response<Body> {
-    let text = state.log(&target.key(), container);
+fn log(query: &Query, (state, target): (&State, &Target)) -> Result<Response<Body>> {
+    let wish = Wish {
+        container: query.text("container"),
+        tail_lines: query.text("tailLines"),
+        limit_bytes: query.text("limitBytes"),
+        since_seconds: query.text("sinceSeconds"),
+        since_time: query.text("sinceTime"),
+    };
+    let Some(text) = log::read(state, target, &wish)? else {
+        return Ok(json_response(204, Body::empty()));
+    };
     let mut response = Response::new(Body::from(text));
     let plain = HeaderValue::from_static("text/plain");
     response.headers_mut().insert(header::CONTENT_TYPE, plain);
-    response
+    Ok(response)
 }

@@ -127,7 +127,7 @@ pub(super) fn has_subresource(resource: &Resource, version: &Version, name: &str
     match name {
         "status" => version.status,
         "token" => resource.table == "serviceaccounts",
-        "log" | "eviction" => resource.table == "pods",
+        "log" | "eviction" | "binding" => resource.table == "pods",
         "finalize" => resource.table == "namespaces",
         _ => false,
     }

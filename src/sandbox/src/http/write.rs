@@ -9,7 +9,7 @@ use crate::{
     api::{
         Call, Effect, Target, Written, create,
         delete::{self, Deletion},
-        patch, update,
+        patch, placing, update,
     },
     audit::Act,
     http::{Exchange, json_response, protobuf, read},
@@ -20,6 +20,8 @@ use crate::{
 
 /// What a write came to, for the answer and for the record.
 enum Outcome {
+    /// Something was done to an object, which is not shown.
+    Done,
     One(Written),
     Many(Vec<std::sync::Arc<crate::store::Stored>>),
 }
@@ -44,11 +46,17 @@ fn verb(method: &Method, target: &Target) -> Result<&'static str> {
     let on_one = !target.name.is_empty();
     let on_itself = target.subresource.is_empty();
     match *method {
-        Method::POST if !on_one || target.subresource == "eviction" => Ok("create"),
+        Method::POST
+            if !on_one || matches!(target.subresource.as_str(), "eviction" | "binding") =>
+        {
+            Ok("create")
+        }
         Method::PUT if on_one => Ok("update"),
         Method::PATCH if on_one => Ok("patch"),
         Method::DELETE if on_one && on_itself => Ok("delete"),
-        Method::DELETE if !on_one => Ok("deletecollection"),
+        Method::DELETE if !on_one && target.resource.table != "namespaces" => {
+            Ok("deletecollection")
+        }
         _ => Err(Refusal::wrong_method()),
     }
 }
@@ -70,11 +78,11 @@ fn operate(exchange: &Exchange, call: &mut Call, verb: &str) -> Result<Outcome> 
     let propagation = Some(exchange.query.text("propagationPolicy")).filter(|it| !it.is_empty());
     match verb {
         "create" if call.target.subresource == "eviction" => {
-            call.target.subresource = String::new();
             let deletion = Deletion::parse(&body["deleteOptions"], propagation)?;
-            let mut written = delete::delete(state, call, &deletion)?;
-            written.code = 201;
-            Ok(Outcome::One(written))
+            placing::evict(state, call, (&body, &deletion)).map(|_| Outcome::Done)
+        }
+        "create" if call.target.subresource == "binding" => {
+            placing::bind(state, call, &body).map(|()| Outcome::Done)
         }
         "create" => create::create(state, call, body).map(Outcome::One),
         "update" => update::update(state, call, body).map(Outcome::One),
@@ -143,6 +151,7 @@ fn record(exchange: &Exchange, call: &Call, (verb, outcome): (&str, &Result<Outc
             (object::name(value), object::uid(value), written.code)
         }
         Ok(Outcome::Many(_)) => ("", "", 200),
+        Ok(Outcome::Done) => (call.target.name.as_str(), "", 201),
         Err(refusal) => (call.target.name.as_str(), "", refusal.code),
     };
     exchange.cluster.record(&Act {
@@ -167,6 +176,12 @@ fn respond(exchange: &Exchange, call: &Call, outcome: Outcome) -> Response<Body>
     let target = &call.target;
     let form = exchange.form;
     match outcome {
+        Outcome::Done => {
+            let status = json!({
+                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201,
+            });
+            json_response(201, status.to_string())
+        }
         Outcome::Many(objects) => {
             let items: Vec<Value> =
                 objects.iter().map(|it| crate::api::read::present(target, it)).collect();

@@ -1,5 +1,6 @@
 //! Pods and the templates of pods: their defaults and what they must say.
 
+mod change;
 mod deletion;
 
 use serde_json::{Map, Value, json};
@@ -84,7 +85,13 @@ pub(super) fn prepare_create(object: &mut Value) {
 
 pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut faults = validate_spec(&object["spec"], "spec");
-    if old.is_some_and(|it| fixed(it) != fixed(object)) {
+    let Some(old) = old else { return faults };
+    faults.extend(change::containers(object, old));
+    if !faults.is_empty() {
+        return faults;
+    }
+    faults.extend(change::deadline(object, old));
+    if faults.is_empty() && fixed(old) != fixed(object) {
         faults.push(Cause::forbidden(
             "spec",
             "pod updates may not change fields other than `spec.containers[*].image`,\
