@@ -179,7 +179,9 @@ fn narrow(call: &Call, old: &Value, object: &mut Value) -> Result<()> {
         }
         "status" => {
             for (key, value) in old.as_object().into_iter().flatten() {
-                if !matches!(key.as_str(), "metadata" | "status") {
+                // Most writes of a status leave the rest as it is, and comparing is cheaper than copying.
+                let is_kept = matches!(key.as_str(), "metadata" | "status");
+                if !is_kept && object.get(key) != Some(value) {
                     object::fields(object).insert(key.clone(), value.clone());
                 }
             }

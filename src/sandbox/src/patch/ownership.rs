@@ -1,5 +1,7 @@
 //! Who owns which fields: `managedFields`, kept by every write.
 
+mod repeated;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -147,6 +149,11 @@ pub(crate) fn write(object: &mut Value, mut owners: Vec<Owner>) {
 
 /// Gives what an update changed to the one who changed it.
 pub(crate) fn updated(call: &Call, old: Option<&Value>, object: &mut Value) -> Result<()> {
+    if let Some(old) = old
+        && repeated::updated(call, old, object)?
+    {
+        return Ok(());
+    }
     let mut owners = stated(call, old, object);
     object::set_meta(object, "managedFields", None);
     // Who was rid of all owners has none until somebody applies.

@@ -1,6 +1,8 @@
 //! Which fields of an object the schema does not know, and, for built-in kinds, which values
 //! cannot be decoded at all.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use crate::schema::{Node, Type};
@@ -16,7 +18,7 @@ pub(crate) enum Mode {
 /// kind cannot hold.
 pub(crate) fn prune(value: &mut Value, node: &Node, mode: Mode) -> Result<Vec<String>, String> {
     let mut walk = Walk { mode, unknown: Vec::new() };
-    walk.value(value, node, "")?;
+    walk.value(value, node, &Place::Root)?;
     Ok(walk.unknown)
 }
 
@@ -25,17 +27,35 @@ struct Walk {
     unknown: Vec<String>,
 }
 
+/// Where a value is, put into words only when somebody must be told.
+enum Place<'a> {
+    Root,
+    Field(&'a Self, &'a str),
+    Item(&'a Self, usize),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Field(Self::Root, key) => to.write_str(key),
+            Self::Field(outside, key) => write!(to, "{outside}.{key}"),
+            Self::Item(list, index) => write!(to, "{list}[{index}]"),
+        }
+    }
+}
+
 impl Walk {
-    fn value(&mut self, value: &mut Value, node: &Node, path: &str) -> Result<(), String> {
+    fn value(&mut self, value: &mut Value, node: &Node, place: &Place<'_>) -> Result<(), String> {
         if self.mode == Mode::Decode {
-            decodes(value, node, path)?;
+            decodes(value, node, place)?;
         }
         match value {
-            Value::Object(map) if !is_opaque(node) => self.fields(map, node, path)?,
+            Value::Object(map) if !is_opaque(node) => self.fields(map, node, place)?,
             Value::Array(list) => {
                 let Some(child) = node.item() else { return Ok(()) };
                 for (index, item) in list.iter_mut().enumerate() {
-                    self.value(item, child, &format!("{path}[{index}]"))?;
+                    self.value(item, child, &Place::Item(place, index))?;
                 }
             }
             _ => {}
@@ -47,20 +67,20 @@ impl Walk {
         &mut self,
         map: &mut Map<String, Value>,
         node: &Node,
-        path: &str,
+        place: &Place<'_>,
     ) -> Result<(), String> {
         // A null field of a typed object is a field left out.
         map.retain(|key, value| {
             let known = node.field(key).is_some();
             if !known && !node.preserve {
-                self.unknown.push(join(path, key));
+                self.unknown.push(Place::Field(place, key).to_string());
             }
             let left_out = self.mode == Mode::Decode && known && is_left_out(key, value, node);
             !left_out && (known || node.preserve)
         });
         for (key, value) in map.iter_mut() {
             if let Some(child) = node.field(key) {
-                self.value(value, child, &join(path, key))?;
+                self.value(value, child, &Place::Field(place, key))?;
             }
         }
         Ok(())
@@ -99,11 +119,11 @@ fn is_opaque(node: &Node) -> bool {
         && (node.preserve || node.kind.is_none())
 }
 
-fn decodes(value: &Value, node: &Node, path: &str) -> Result<(), String> {
+fn decodes(value: &Value, node: &Node, place: &Place<'_>) -> Result<(), String> {
     let fits = match node.kind {
         _ if value.is_null() => true,
         // Quantities may come as bare numbers.
-        Some(Type::Text) => value.is_string() || is_quantity(node, value, path),
+        Some(Type::Text) => value.is_string() || is_quantity(node, value, place),
         Some(kind) => kind.takes(value),
         None => true,
     };
@@ -119,14 +139,14 @@ fn decodes(value: &Value, node: &Node, path: &str) -> Result<(), String> {
         Some(Type::Object) | None => "struct",
     };
     Err(format!(
-        "json: cannot unmarshal {} into Go struct field {path} of type {wanted}",
+        "json: cannot unmarshal {} into Go struct field {place} of type {wanted}",
         name(value)
     ))
 }
 
-fn is_quantity(node: &Node, value: &Value, path: &str) -> bool {
-    let parent = path.rsplit('.').nth(1).unwrap_or_default();
-    node.format.is_none() && value.is_number() && matches!(parent, "limits" | "requests" | "hard")
+fn is_quantity(node: &Node, value: &Value, place: &Place<'_>) -> bool {
+    let Place::Field(Place::Field(_, parent), _) = place else { return false };
+    node.format.is_none() && value.is_number() && matches!(*parent, "limits" | "requests" | "hard")
 }
 
 fn name(value: &Value) -> &'static str {
@@ -138,8 +158,4 @@ fn name(value: &Value) -> &'static str {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
     }
-}
-
-fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }

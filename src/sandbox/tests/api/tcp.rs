@@ -133,7 +133,7 @@ async fn kubectl_feels_at_home() {
     let (crd, widget, job) = (file("crd"), file("w"), file("j"));
 
     let steps: [(&[&str], &str); 32] = [
-        (&["version"], "Server Version: v1.33"),
+        (&["version"], "Server Version: v1.36"),
         (&["get", "namespaces"], "kube-system"),
         (&["apply", "-f", &crd], "created"),
         (&["wait", "--for=condition=Established", "crd/widgets.example.com"], "condition met"),
