@@ -26,6 +26,7 @@ mod programs;
 mod pruning;
 mod rbac;
 mod reviews;
+mod rules;
 mod schemas;
 mod shapes;
 mod structures;

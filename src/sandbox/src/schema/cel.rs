@@ -30,6 +30,8 @@ struct Own {
     schema: CompiledSchema,
     /// The rules that speak of `oldSelf`: they judge a change, so they hold always.
     of_changes: BTreeSet<String>,
+    /// Rules that run in other words than they were written in, and those.
+    written: BTreeMap<String, String>,
 }
 
 /// Where a value is, and what it was.
@@ -149,6 +151,7 @@ impl Own {
                 strip(part);
             }
         }
+        let written = open_old(&mut schema);
         let schema = kube_cel::compile_schema(&schema);
         let of_changes = schema
             .validations
@@ -157,7 +160,7 @@ impl Own {
             .filter(|it| it.is_transition_rule)
             .map(|it| it.rule.rule.clone())
             .collect();
-        Self { schema, of_changes }
+        Self { schema, of_changes, written }
     }
 
     fn judge(&self, value: &Value, site: &Site<'_>, faults: &mut Vec<Cause>) {
@@ -168,9 +171,62 @@ impl Own {
             let may_stay = error.kind == ErrorKind::ValidationFailure
                 && !self.of_changes.contains(&error.rule);
             if !(may_stay && site.is_unchanged(value)) {
-                faults.push(fault(&error, value, &site.path));
+                let rule = self.written.get(&error.rule).unwrap_or(&error.rule);
+                faults.push(fault(&error, rule, value, &site.path));
             }
         }
+    }
+}
+
+/// Where an old value may be missing, rules see it as an optional one: they are told so in words that
+/// the evaluator has. Answers the new words with the old.
+fn open_old(schema: &mut Value) -> BTreeMap<String, String> {
+    let mut written = BTreeMap::new();
+    let rules = schema.get_mut(RULES).and_then(Value::as_array_mut);
+    for rule in rules.into_iter().flatten().filter(|it| it["optionalOldSelf"] == true) {
+        let source = rule["rule"].as_str().unwrap_or_default().to_owned();
+        let optional = "(oldSelf == null ? optional.none() : optional.of(oldSelf))";
+        let mut opened = String::new();
+        for (index, part) in source.split("oldSelf").enumerate() {
+            if index > 0 {
+                opened.push_str(optional);
+            }
+            opened.push_str(part);
+        }
+        rule["rule"] = opened.clone().into();
+        written.insert(opened, source);
+    }
+    written
+}
+
+/// Why a rule could not be worked out, as Kubernetes says it.
+fn breakdown(error: &ValidationError) -> Option<String> {
+    if error.kind != ErrorKind::EvaluationError {
+        return None;
+    }
+    let text = error.message.rsplit_once("rule evaluation error: ").map_or("", |it| it.1);
+    let number =
+        || -> String { text.chars().filter(|it| it.is_ascii_digit() || *it == '-').collect() };
+    Some(if text.starts_with("Index out of bounds") {
+        format!("index out of bounds: {}", number())
+    } else if text.starts_with("Division by zero") {
+        "division by zero".to_owned()
+    } else if text.starts_with("Remainder by zero") {
+        "modulus by zero".to_owned()
+    } else if text.starts_with("Overflow") {
+        "integer overflow".to_owned()
+    } else if let Some(key) = text.strip_prefix("No such key: ") {
+        format!("no such key: {key}")
+    } else {
+        text.to_owned()
+    })
+}
+
+fn type_name(value: &Value) -> Value {
+    match value {
+        Value::Object(_) => "object".into(),
+        Value::Array(_) => "array".into(),
+        other => other.clone(),
     }
 }
 
@@ -186,12 +242,25 @@ fn strip(schema: &mut Value) {
     }
 }
 
-fn fault(error: &ValidationError, value: &Value, path: &str) -> Cause {
-    let text = &error.message;
-    let (reason, message) = match error.reason.as_deref() {
-        Some("FieldValueForbidden") => ("FieldValueForbidden", format!("Forbidden: {text}")),
-        Some("FieldValueRequired") => ("FieldValueRequired", format!("Required value: {text}")),
-        Some("FieldValueDuplicate") => ("FieldValueDuplicate", format!("Duplicate value: {value}")),
+fn fault(error: &ValidationError, rule: &str, value: &Value, path: &str) -> Cause {
+    let text = &error.message.replace(&error.rule, rule);
+    let (reason, message) = match (breakdown(error), error.reason.as_deref()) {
+        (Some(why), _) => {
+            let shown = type_name(value);
+            ("FieldValueInvalid", format!("Invalid value: {shown}: {why} evaluating rule: {rule}"))
+        }
+        (None, Some("FieldValueForbidden")) => {
+            ("FieldValueForbidden", format!("Forbidden: {text}"))
+        }
+        (None, Some("FieldValueRequired")) => {
+            ("FieldValueRequired", format!("Required value: {text}"))
+        }
+        (None, Some("FieldValueDuplicate")) if value.is_object() || value.is_array() => {
+            ("FieldValueDuplicate", "Duplicate value".to_owned())
+        }
+        (None, Some("FieldValueDuplicate")) => {
+            ("FieldValueDuplicate", format!("Duplicate value: {value}"))
+        }
         _ if value.is_object() || value.is_array() => {
             ("FieldValueInvalid", format!("Invalid value: {text}"))
         }
