@@ -1,13 +1,21 @@
-//! OpenAPI v3: an index and a document a group version, as much as kubectl reads of it.
+//! OpenAPI: an index and a document a group version, and one of all kinds in the older version, as
+//! much as kubectl reads of them.
 
-use std::collections::BTreeMap;
+mod gnostic;
+mod v2;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::body::Body;
-use http::Response;
+use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    http::{Exchange, json_response},
+    http::{
+        Exchange,
+        discovery::{self, MINOR},
+        health, json_response,
+    },
     patch::Format,
     refusal::{Refusal, Result},
     registry::{Registry, Resource, Version, builtin},
@@ -16,55 +24,135 @@ use crate::{
 
 const REFERENCE: &str = "#/components/schemas/";
 
+/// What Go's clients call the older version in protobuf, with an `@` in it or without.
+const GNOSTIC: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
 pub(super) fn document(exchange: &Exchange, path: &str) -> Result<Response<Body>> {
     let state = exchange.cluster.lock();
     let registry = &state.registry;
-    let document = match path {
-        "v3" => index(registry, state.revision),
-        _ => {
-            match path.strip_prefix("v3/").map(|it| it.split('/').collect::<Vec<_>>()).as_deref() {
-                Some(["api", version]) => of(registry, "", version)?,
-                Some(["apis", group, version]) => of(registry, group, version)?,
-                _ => return Err(Refusal::no_such_path()),
-            }
+    let parts: Vec<&str> = path.split('/').collect();
+    match parts.as_slice() {
+        ["v2"] => {
+            let resources: Vec<Arc<Resource>> = registry.all().cloned().collect();
+            drop(state);
+            older(exchange, &resources)
         }
-    };
-    Ok(json_response(200, document.to_string()))
+        ["v3"] => {
+            let mut response = json_response(200, index(registry).to_string());
+            let text = HeaderValue::from_static("text/plain; charset=utf-8");
+            if !exchange.accept.contains("json") {
+                response.headers_mut().insert(header::CONTENT_TYPE, text);
+            }
+            Ok(response)
+        }
+        ["v3", "api", version] => part(exchange, registry, ("", version)),
+        ["v3", "apis", group, version] => part(exchange, registry, (group, version)),
+        _ => Ok(health::not_found()),
+    }
 }
 
-fn index(registry: &Registry, revision: u64) -> Value {
-    let mut paths = Map::new();
-    let mut add = |path: String| {
-        // The hash only has to change when the document may have.
-        let url = format!("/openapi/v3/{path}?hash={revision:X}");
-        paths.insert(path, json!({"serverRelativeURL": url}));
+fn older(exchange: &Exchange, resources: &[Arc<Resource>]) -> Result<Response<Body>> {
+    let mut wanted = exchange.accept.split(',').map(|it| it.split(';').next().unwrap_or_default());
+    let wanted = wanted.find_map(|it| match it.trim().replace('@', ".").as_str() {
+        GNOSTIC => Some(GNOSTIC),
+        "application/json" | "*/*" | "" => Some("application/json"),
+        _ => None,
+    });
+    let Some(media) = wanted else {
+        return Err(Refusal::new(406, "NotAcceptable", "Not Acceptable"));
     };
-    add("api/v1".to_owned());
-    for (group, versions) in registry.groups() {
-        for version in versions {
-            add(format!("apis/{group}/{version}"));
+    let document = v2::document(resources);
+    let body =
+        if media == GNOSTIC { gnostic::encode(&document) } else { document.to_string().into() };
+    let mut response = discovery::tagged(exchange, &discovery::tag(&body), body);
+    if response.headers().contains_key(header::CONTENT_TYPE) {
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    }
+    Ok(response)
+}
+
+/// One document of version 3, which clients that name its hash may keep for ever.
+fn part(
+    exchange: &Exchange,
+    registry: &Registry,
+    (group, version): (&str, &str),
+) -> Result<Response<Body>> {
+    let document = of(registry, group, version)?;
+    let hash = hash(registry, group, version);
+    let asked = exchange.query.text("hash");
+    if !asked.is_empty() && asked != hash {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+        if let Ok(place) = HeaderValue::from_str(&address(group, version, &hash)) {
+            response.headers_mut().insert(header::LOCATION, place);
         }
+        return Ok(response);
+    }
+    let mut response = discovery::tagged(exchange, &hash, document.to_string());
+    if !asked.is_empty() {
+        let kept = HeaderValue::from_static("public, immutable");
+        response.headers_mut().insert(header::CACHE_CONTROL, kept);
+    }
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept"));
+    Ok(response)
+}
+
+fn index(registry: &Registry) -> Value {
+    let mut paths = Map::new();
+    let mut add = |group: &str, version: &str| {
+        let url = address(group, version, &hash(registry, group, version));
+        paths.insert(place(group, version), json!({"serverRelativeURL": url}));
+    };
+    add("", "v1");
+    for (group, versions) in registry.groups() {
+        versions.into_iter().for_each(|version| add(group, version));
     }
     json!({"paths": paths})
+}
+
+fn place(group: &str, version: &str) -> String {
+    if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") }
+}
+
+fn address(group: &str, version: &str, hash: &str) -> String {
+    format!("/openapi/v3/{}?hash={hash}", place(group, version))
+}
+
+/// Changes when the document may: that of built-in kinds never does while the process lives.
+fn hash(registry: &Registry, group: &str, version: &str) -> String {
+    let mut made_of = format!("{}/{MINOR}", place(group, version));
+    for (resource, served) in registry.within(group, version) {
+        made_of.push_str(&resource.kind);
+        if let Source::Custom(schema) = served.schema.source() {
+            made_of.push_str(&format!("{} {} {schema}", resource.plural, resource.namespaced));
+        }
+    }
+    discovery::tag(made_of.as_bytes())
 }
 
 fn of(registry: &Registry, group: &str, version: &str) -> Result<Value> {
     let mut paths = Map::new();
     let mut schemas = BTreeMap::new();
     for (resource, served) in registry.within(group, version) {
-        let name = schema_name(resource, served);
-        let mut schema = schema(resource, served, &mut schemas);
-        schema["x-kubernetes-group-version-kind"] = json!([kind(resource, served)]);
-        schemas.insert(name.clone(), schema);
+        let name = add_schema(resource, served, &mut schemas);
         add_paths(&mut paths, (resource, served), &name);
     }
     if paths.is_empty() {
         return Err(Refusal::no_such_path());
     }
     Ok(json!({
-        "openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.33.0"},
+        "openapi": "3.0.0", "info": {"title": "Kubernetes", "version": format!("v1.{MINOR}.0")},
         "paths": paths, "components": {"schemas": schemas},
     }))
+}
+
+/// Adds the schema of a kind under its name, with all that it refers to.
+fn add_schema(resource: &Resource, version: &Version, all: &mut BTreeMap<String, Value>) -> String {
+    let name = schema_name(resource, version);
+    let mut schema = schema(resource, version, all);
+    schema["x-kubernetes-group-version-kind"] = json!([kind(resource, version)]);
+    all.insert(name.clone(), schema);
+    name
 }
 
 fn kind(resource: &Resource, version: &Version) -> Value {
