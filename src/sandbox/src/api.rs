@@ -157,7 +157,9 @@ impl Call {
             unknown.sort();
         }
         let warnings = self.unknown_fields(&unknown)?;
-        kinds::to_storage(self.resource(), &mut body);
+        if let Some(shape) = version.shape {
+            (shape.to_storage)(&mut body);
+        }
         Ok(Draft { object: body, warnings, owners: Owners::OfUpdate })
     }
 

@@ -1,39 +1,113 @@
 //! What single kinds do beyond being stored: their defaults, rules and effects.
 
-mod access;
 pub(crate) mod account;
+mod check;
+mod cluster;
+mod config;
 mod definition;
 mod event;
 mod job;
+mod lease;
 mod namespace;
+mod network;
 mod pod;
-mod secret;
+mod roles;
+mod scaling;
 mod service;
+mod shares;
+mod table;
+mod webhook;
 mod workload;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-pub(crate) use self::definition::release as release_definition;
-pub(crate) use self::definition::{begin_end, check_lives, mark_terminating};
+pub(crate) use self::{
+    definition::{begin_end, check_lives, mark_terminating, release as release_definition},
+    event::SHAPE as EVENT_SHAPE,
+    scaling::SHAPE as HPA_V1_SHAPE,
+    table::{CUSTOM, rules},
+};
 use crate::{
-    object::{self, fill},
     refusal::Cause,
     registry::Resource,
     store::{State, Stored},
+    validate,
 };
 
 /// The table of CustomResourceDefinitions.
 pub(crate) const DEFINITIONS: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
+/// What a kind does otherwise than most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trait {
+    /// The generation counts changes of what is wanted.
+    Generation,
+    /// A PUT says which version it replaces.
+    StatedVersion,
+    /// A PUT of what is not there creates it.
+    CreatedByUpdate,
+    /// What it owns outlives it when nobody says otherwise.
+    Orphans,
+    /// Its deletion answers the object rather than a `Status`.
+    AnswersDeleted,
+    /// A creation keeps the status that it came with.
+    BornWithStatus,
+}
+
+/// A kind's own defaults and rules. Found once, when the kind is registered.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    traits: &'static [Trait],
+    /// Fills in what was left out, on every write.
+    fill_in: fn(&mut Value),
+    /// What the API gives a new object.
+    create: fn(&mut State, &mut Value),
+    /// What an update keeps or drops of the object before.
+    update: fn(&Value, &mut Value),
+    /// What an update gives an object that changed into something that needs more.
+    settle: fn(&mut State, &mut Value),
+    /// What the kind has against an object, or against its having changed.
+    validate: fn(&Value, Option<&Value>) -> Vec<Cause>,
+    /// What is wrong with a name.
+    name: fn(&str) -> Option<String>,
+    /// What a client ought to know of an object that was stored all the same.
+    warn: fn(&Value) -> Vec<String>,
+}
+
+/// A kind that is stored as it came.
+const PLAIN: Rules = Rules {
+    traits: &[],
+    fill_in: |_| {},
+    create: |_, _| {},
+    update: |_, _| {},
+    settle: |_, _| {},
+    validate: |_, _| Vec::new(),
+    name: validate::subdomain_fault,
+    warn: |_| Vec::new(),
+};
+
+/// How a version shows what is stored in another form.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    pub(crate) to_storage: fn(&mut Value),
+    pub(crate) from_storage: fn(&mut Value),
+}
+
+impl Rules {
+    fn has(&self, which: Trait) -> bool {
+        self.traits.contains(&which)
+    }
+
+    pub(crate) fn name_fault(&self, name: &str) -> Option<String> {
+        (self.name)(name)
+    }
+}
+
 /// Whether the generation counts changes of this kind.
 pub(crate) fn has_generation(resource: &Resource) -> bool {
-    resource.is_custom()
-        || matches!(
-            resource.table.as_str(),
-            DEFINITIONS | "pods" | "jobs.batch" | "cronjobs.batch" | "deployments.apps"
-        )
+    resource.rules.has(Trait::Generation)
 }
 
 /// The fields whose change raises the generation.
@@ -41,26 +115,22 @@ pub(crate) fn wanted<'a>(
     resource: &Resource,
     object: &'a Value,
 ) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
-    let custom = resource.is_custom();
-    let with_status = custom && resource.versions.iter().all(|it| !it.status);
+    let with_status = resource.is_custom() && resource.versions.iter().all(|it| !it.status);
     object.as_object().into_iter().flatten().filter(move |(key, _)| match key.as_str() {
         "apiVersion" | "kind" | "metadata" => false,
         "status" => with_status,
-        "spec" => true,
-        _ => custom,
+        _ => true,
     })
 }
 
 /// Whether a PUT may leave the resource version out.
 pub(crate) fn takes_blind_updates(resource: &Resource) -> bool {
-    !resource.is_custom()
-        && !matches!(resource.table.as_str(), DEFINITIONS | "leases.coordination.k8s.io")
+    !resource.rules.has(Trait::StatedVersion)
 }
 
 /// Whether a PUT of what is not there creates it.
 pub(crate) fn is_created_by_update(resource: &Resource) -> bool {
-    matches!(resource.table.as_str(), "leases.coordination.k8s.io" | "events" | "services")
-        || resource.group == "rbac.authorization.k8s.io"
+    resource.rules.has(Trait::CreatedByUpdate)
 }
 
 /// How many seconds an object may take to end, of the kinds that do.
@@ -68,115 +138,48 @@ pub(crate) fn grace(resource: &Resource, object: &Value, asked: Option<i64>) -> 
     (resource.table == "pods").then(|| pod::grace(object, asked))
 }
 
-/// Jobs keep their Pods when nobody says otherwise: an old promise of `batch/v1`.
+/// Whether what an object owns stays when nobody says otherwise: an old promise of `batch/v1`.
 pub(crate) fn orphans_by_default(resource: &Resource) -> bool {
-    resource.table == "jobs.batch"
+    resource.rules.has(Trait::Orphans)
 }
 
 /// Kinds whose deletion answers the object rather than a `Status`.
 pub(crate) fn answers_deleted(resource: &Resource) -> bool {
-    matches!(
-        resource.table.as_str(),
-        "pods" | "services" | "serviceaccounts" | "namespaces" | "events"
-    )
+    resource.rules.has(Trait::AnswersDeleted)
 }
 
-/// Both groups of events share one table in the core's form.
-pub(crate) fn is_stored_as_shown(resource: &Resource) -> bool {
-    resource.group != "events.k8s.io"
-}
-
-pub(crate) fn to_storage(resource: &Resource, object: &mut Value) {
-    if !is_stored_as_shown(resource) {
-        event::to_core(object);
-    }
-}
-
-pub(crate) fn from_storage(resource: &Resource, object: &mut Value) {
-    if !is_stored_as_shown(resource) {
-        event::from_core(object);
-    }
+/// Whether a creation keeps the status that it came with.
+pub(crate) fn is_born_with_status(resource: &Resource) -> bool {
+    resource.rules.has(Trait::BornWithStatus)
 }
 
 /// Fills in what was left out, on every write.
 pub(crate) fn fill_in(resource: &Resource, object: &mut Value) {
-    match resource.table.as_str() {
-        "jobs.batch" => job::fill_in(object),
-        "cronjobs.batch" => workload::fill_in_cron_job(object),
-        "deployments.apps" => workload::fill_in_deployment(object),
-        "pods" => pod::fill_in(object::section(object, "spec")),
-        "secrets" => secret::fill_in(object),
-        "services" => service::fill_in(object),
-        "namespaces" => namespace::fill_in(object),
-        DEFINITIONS => definition::fill_in(object),
-        "rolebindings.rbac.authorization.k8s.io"
-        | "clusterrolebindings.rbac.authorization.k8s.io" => access::fill_in_binding(object),
-        "events" => {
-            fill(object, "reportingComponent", "".into());
-            fill(object, "reportingInstance", "".into());
-        }
-        _ => {}
-    }
+    (resource.rules.fill_in)(object);
 }
 
 /// What the API gives a new object of a kind.
 pub(crate) fn prepare_create(state: &mut State, resource: &Resource, object: &mut Value) {
-    match resource.table.as_str() {
-        "jobs.batch" => job::prepare_create(object),
-        "pods" => pod::prepare_create(object),
-        "namespaces" => namespace::prepare_create(object),
-        "services" => service::prepare_create(state, object),
-        DEFINITIONS => definition::prepare_create(object),
-        _ => {}
-    }
+    (resource.rules.create)(state, object);
 }
 
-pub(crate) fn prepare_update(resource: &Resource, old: &Value, object: &mut Value) {
-    match resource.table.as_str() {
-        "namespaces" => namespace::prepare_update(object),
-        "services" => service::prepare_update(old, object),
-        DEFINITIONS => definition::prepare_update(old, object),
-        _ => {}
-    }
+pub(crate) fn prepare_update(
+    state: &mut State,
+    resource: &Resource,
+    (old, object): (&Value, &mut Value),
+) {
+    (resource.rules.update)(old, object);
+    (resource.rules.settle)(state, object);
 }
 
 /// What a kind's own rules have against an object.
 pub(crate) fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec<Cause> {
-    match resource.table.as_str() {
-        "jobs.batch" => job::validate(object, old),
-        "pods" => pod::validate(object, old),
-        "namespaces" => namespace::validate(object),
-        "secrets" => secret::validate(object, old),
-        "configmaps" => secret::validate_immutable(object, old),
-        "deployments.apps" => workload::validate_deployment(object, old),
-        "cronjobs.batch" => workload::validate_cron_job(object),
-        "leases.coordination.k8s.io" => validate_lease(object),
-        DEFINITIONS => definition::validate(object, old),
-        "rolebindings.rbac.authorization.k8s.io"
-        | "clusterrolebindings.rbac.authorization.k8s.io" => {
-            access::validate_binding(resource, object, old)
-        }
-        "roles.rbac.authorization.k8s.io" | "clusterroles.rbac.authorization.k8s.io" => {
-            access::validate_role(resource, object)
-        }
-        _ => Vec::new(),
-    }
+    (resource.rules.validate)(object, old)
 }
 
-fn validate_lease(object: &Value) -> Vec<Cause> {
-    let mut faults = Vec::new();
-    for (field, least) in [("leaseDurationSeconds", 1), ("leaseTransitions", 0)] {
-        let value = &object["spec"][field];
-        if value.as_i64().is_some_and(|it| it < least) {
-            let detail = if least == 1 {
-                "must be greater than 0"
-            } else {
-                "must be greater than or equal to 0"
-            };
-            faults.push(Cause::invalid(format!("spec.{field}"), value, detail));
-        }
-    }
-    faults
+/// What a client ought to know of an object that is stored all the same.
+pub(crate) fn warnings(resource: &Resource, object: &Value) -> Vec<String> {
+    (resource.rules.warn)(object)
 }
 
 /// What the deletion of an object shows on it while finalizers hold it.

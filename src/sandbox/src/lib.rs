@@ -3,6 +3,7 @@
 //! A [`Sandbox`] is one cluster: reach it through [`Sandbox::router`] without any socket, or
 //! through [`Sandbox::serve`] with kubectl or any other client.
 
+mod admission;
 mod api;
 mod audit;
 mod auth;
@@ -17,6 +18,7 @@ mod label_selector;
 mod object;
 mod patch;
 mod pods;
+mod quantity;
 mod random;
 mod refusal;
 mod registry;

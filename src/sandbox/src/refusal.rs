@@ -198,7 +198,13 @@ impl Refusal {
 
     /// 422. The subject names the kind here, not the resource.
     pub(crate) fn invalid(subject: &Subject<'_>, causes: &[Cause]) -> Self {
-        let lines: Vec<String> = causes.iter().map(Cause::line).collect();
+        // What two rules say is said once.
+        let mut lines: Vec<String> = Vec::new();
+        for line in causes.iter().map(Cause::line) {
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
         let text = match lines.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),

@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    kinds::{Rules, Shape},
     refusal::Subject,
     schema::{Rulebook, Schema, Source},
 };
@@ -34,6 +35,8 @@ pub(crate) struct Version {
     pub(crate) columns: Vec<Column>,
     /// CEL rules of the schema, compiled.
     pub(crate) rules: Option<Rulebook>,
+    /// How what is stored is shown, if not as it is.
+    pub(crate) shape: Option<&'static Shape>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +67,8 @@ pub(crate) struct Resource {
     pub(crate) reshapes: bool,
     /// The preferred version first.
     pub(crate) versions: Vec<Version>,
+    /// The kind's own defaults and rules.
+    pub(crate) rules: &'static Rules,
 }
 
 impl Resource {
@@ -82,7 +87,9 @@ impl Resource {
 
     /// The subject of an invalid object, which is named by its kind.
     pub(crate) fn kind_subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
-        Subject { group: &self.group, kind: &self.kind, name }
+        // Events of both groups are judged as those of the core.
+        let group = if self.table == "events" { "" } else { &self.group };
+        Subject { group, kind: &self.kind, name }
     }
 
     /// What the definition says of each version.

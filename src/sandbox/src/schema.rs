@@ -5,6 +5,7 @@ mod cel;
 mod compile;
 mod default;
 mod formats;
+mod leaf;
 mod lists;
 mod merging;
 mod patterns;
@@ -23,6 +24,7 @@ use serde_json::Value;
 pub(crate) use self::{
     cel::Rulebook,
     default::{default, fill},
+    leaf::Leaf,
     lists::duplicates,
     prune::{Mode, prune},
     structural::check,
@@ -34,7 +36,7 @@ use crate::registry::builtin;
 #[derive(Debug)]
 pub(crate) enum Source {
     BuiltIn {
-        api_version: &'static str,
+        api_version: String,
         kind: &'static str,
     },
     /// The `openAPIV3Schema` of a definition.
@@ -143,10 +145,22 @@ pub(crate) enum Strategy {
     Replace,
 }
 
+/// What the type of a node is called.
+#[derive(Debug, Clone)]
+pub(crate) struct Name {
+    /// `v1`
+    pub(crate) package: String,
+    /// `PodSpec`
+    pub(crate) short: String,
+}
+
 /// One node of a schema.
 #[derive(Debug, Default)]
 pub(crate) struct Node {
     pub(crate) kind: Option<Type>,
+    /// Of a definition of its own.
+    pub(crate) name: Option<Name>,
+    pub(crate) leaf: Leaf,
     pub(crate) nullable: bool,
     /// Fields that are not known are kept.
     pub(crate) preserve: bool,

@@ -23,6 +23,8 @@ const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-',
     must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or \
     '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 
+const NOTHING: &str = "name part must be non-empty";
+
 /// All annotations of an object together.
 const ANNOTATIONS: usize = 256 * 1024;
 
@@ -46,24 +48,43 @@ pub(crate) fn metadata(object: &Value, resource: &Resource) -> Vec<Cause> {
 }
 
 fn name_fault(name: &str, resource: &Resource) -> Option<Cause> {
-    let detail = match resource.table.as_str() {
-        "namespaces" | "services" if name.contains('.') => Some("must not contain dots".to_owned()),
-        "namespaces" | "services" => (!is_label(name)).then(|| long_or(name, 63, LABEL)),
-        table if table.ends_with("rbac.authorization.k8s.io") => {
-            let broken = matches!(name, "." | "..") || name.contains(['/', '%']);
-            broken.then(|| "may not contain '/' or '%'".to_owned())
-        }
-        _ => (!is_subdomain(name)).then(|| long_or(name, 253, SUBDOMAIN)),
-    }?;
+    let detail = resource.rules.name_fault(name)?;
     Some(Cause::invalid("metadata.name", &name.into(), &detail))
 }
 
-fn long_or(name: &str, limit: usize, detail: &str) -> String {
-    if name.len() > limit {
-        format!("must be no more than {limit} bytes")
-    } else {
-        detail.to_owned()
+/// What is wrong with the name of most kinds.
+pub(crate) fn subdomain_fault(name: &str) -> Option<String> {
+    if name.len() > 253 {
+        return Some("must be no more than 253 characters".to_owned());
     }
+    (!is_subdomain(name)).then(|| SUBDOMAIN.to_owned())
+}
+
+/// What is wrong with a name that becomes one part of a host's.
+pub(crate) fn label_fault(name: &str) -> Option<String> {
+    if name.len() > 63 {
+        return Some("must be no more than 63 characters".to_owned());
+    }
+    if name.contains('.') && is_subdomain(name) {
+        return Some("must not contain dots".to_owned());
+    }
+    (!is_label(name)).then(|| LABEL.to_owned())
+}
+
+/// What is wrong with a name that only has to be a part of a path.
+pub(crate) fn segment_fault(name: &str) -> Option<String> {
+    if matches!(name, "." | "..") {
+        return Some(format!("may not be '{name}'"));
+    }
+    let found = ['/', '%'].into_iter().find(|it| name.contains(*it))?;
+    Some(format!("may not contain '{found}'"))
+}
+
+/// All that is wrong with a qualified name.
+pub(crate) fn qualified_faults(name: &str) -> Vec<String> {
+    let fault = qualified(name);
+    let is_nothing = fault.as_deref() == Some(NOTHING);
+    fault.into_iter().chain(is_nothing.then(|| QUALIFIED.to_owned())).collect()
 }
 
 pub(crate) fn is_label(text: &str) -> bool {
@@ -97,14 +118,17 @@ pub(crate) fn labels(labels: &Value, path: &str, faults: &mut Vec<Cause>) {
         if let Some(detail) = qualified(key) {
             faults.push(Cause::invalid(path, &key.as_str().into(), &detail));
         }
-        let text = value.as_str().unwrap_or_default();
-        if text.len() > 63 {
-            let detail = "must be no more than 63 bytes";
-            faults.push(Cause::invalid(path, value, detail));
-        } else if !text.is_empty() && !is_name_part(text) {
-            faults.push(Cause::invalid(path, value, LABEL_VALUE));
-        }
+        let fault = label_value_fault(value.as_str().unwrap_or_default());
+        faults.extend(fault.map(|it| Cause::invalid(path, value, it)));
     }
+}
+
+/// What is wrong with the value of a label.
+pub(crate) fn label_value_fault(text: &str) -> Option<&'static str> {
+    if text.len() > 63 {
+        return Some("must be no more than 63 bytes");
+    }
+    (!text.is_empty() && !is_name_part(text)).then_some(LABEL_VALUE)
 }
 
 fn is_name_part(text: &str) -> bool {
@@ -126,7 +150,7 @@ fn qualified(key: &str) -> Option<String> {
         return Some(format!("prefix part {detail}"));
     }
     if name.is_empty() {
-        return Some("name part must be non-empty".to_owned());
+        return Some(NOTHING.to_owned());
     }
     if name.len() > 63 {
         return Some("name part must be no more than 63 bytes".to_owned());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
+    admission,
     api::{Call, Draft, Owners, Written},
     clock, kinds, object,
     patch::ownership,
@@ -21,7 +22,7 @@ pub(crate) fn create(state: &mut State, call: &Call, body: Value) -> Result<Writ
 
 /// Creates an object that is decoded already.
 pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Written> {
-    let Draft { mut object, warnings, owners } = draft;
+    let Draft { mut object, mut warnings, owners } = draft;
     if !object::meta(&object, "resourceVersion").is_empty() {
         // The one refusal of the storage itself, which gives no reason.
         return Err(Refusal::new(
@@ -43,7 +44,7 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
         owners.default(&mut object, root);
     }
     // Nobody is born with a status, and nothing is judged by one, were it a default.
-    if version.status {
+    if version.status && !kinds::is_born_with_status(call.resource()) {
         object::fields(&mut object).remove("status");
     }
     kinds::fill_in(call.resource(), &mut object);
@@ -51,9 +52,11 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
     if owners == Owners::OfUpdate {
         ownership::updated(call, None, &mut object)?;
     }
+    admission::admit(state, &call.target, &mut object)?;
     kinds::prepare_create(state, call.resource(), &mut object);
     call.judge_grants(state, &object, None)?;
     call.judge(&object, None)?;
+    warnings.extend(kinds::warnings(call.resource(), &object));
 
     let key = Key::of(&object);
     if let Some(found) = state.find(&call.resource().table, &key) {

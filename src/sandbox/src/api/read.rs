@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::Target,
-    kinds,
+    kinds::Shape,
     refusal::{Refusal, Result},
     schema::{self, Mode},
     selector::Selector,
@@ -40,7 +40,9 @@ pub(crate) fn read(state: &State, target: &Target) -> Result<Arc<Stored>> {
 /// The object in the version that the target names.
 pub(crate) fn present(target: &Target, stored: &Stored) -> Value {
     let mut object = stored.value.clone();
-    kinds::from_storage(&target.resource, &mut object);
+    if let Some(shape) = shape(target) {
+        (shape.from_storage)(&mut object);
+    }
     if target.resource.reshapes {
         reshape(target, &mut object);
     }
@@ -63,11 +65,14 @@ pub(super) fn reshape(target: &Target, object: &mut Value) {
     }
 }
 
+fn shape(target: &Target) -> Option<&'static Shape> {
+    target.resource.version(&target.version)?.shape
+}
+
 /// The same as JSON; most objects are stored in the version they are asked for in.
 pub(crate) fn present_json(target: &Target, stored: &Stored) -> Bytes {
-    let resource = &target.resource;
-    if !resource.reshapes
-        && kinds::is_stored_as_shown(resource)
+    if !target.resource.reshapes
+        && shape(target).is_none()
         && stored.is_written_as(&target.api_version())
     {
         return stored.json();

@@ -91,7 +91,7 @@ pub(super) fn replace(
     if owners == Owners::OfUpdate {
         ownership::updated(call, Some(old), &mut object)?;
     }
-    kinds::prepare_update(call.resource(), old, &mut object);
+    kinds::prepare_update(state, call.resource(), (old, &mut object));
     raise_generation(call, old, &mut object);
     call.judge_grants(state, &object, Some(old))?;
     call.judge(&object, Some(old))?;

@@ -9,9 +9,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-pub(super) use self::validate::validate;
 use crate::{
-    kinds::DEFINITIONS,
+    kinds::{DEFINITIONS, PLAIN, Rules, Trait},
     object::{self, fill},
     refusal::{Refusal, Subject},
     registry::{Origin, Resource, custom},
@@ -21,7 +20,16 @@ use crate::{
 /// Holds the definition until its objects are gone.
 const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
-pub(super) fn fill_in(object: &mut Value) {
+pub(super) const RULES: Rules = Rules {
+    traits: &[Trait::Generation, Trait::StatedVersion],
+    fill_in,
+    create: |_, object| prepare_create(object),
+    update: prepare_update,
+    validate: validate::validate,
+    ..PLAIN
+};
+
+fn fill_in(object: &mut Value) {
     object::section(object, "spec");
     let spec = &mut object["spec"];
     fill(spec, "conversion", json!({"strategy": "None"}));
@@ -34,7 +42,7 @@ pub(super) fn fill_in(object: &mut Value) {
 }
 
 /// Nobody is born with accepted names.
-pub(super) fn prepare_create(object: &mut Value) {
+fn prepare_create(object: &mut Value) {
     let stored: Vec<Value> = storing(object).map(|it| vec![it]).unwrap_or_default();
     object["status"] = json!({
         "acceptedNames": {"kind": "", "plural": ""}, "conditions": null, "storedVersions": stored,
@@ -47,7 +55,7 @@ fn storing(definition: &Value) -> Option<Value> {
     versions.find(|it| it["storage"] == true)?.get("name").cloned()
 }
 
-pub(super) fn prepare_update(old: &Value, object: &mut Value) {
+fn prepare_update(old: &Value, object: &mut Value) {
     let status = &mut object["status"];
     if !status.is_object() {
         *status = old["status"].clone();

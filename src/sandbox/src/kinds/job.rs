@@ -1,20 +1,32 @@
 //! Jobs: their defaults, the labels of their Pods, and what cannot change any more.
 
+mod cron;
+mod rules;
 mod status;
 
 use serde_json::{Value, json};
 
+pub(super) use self::cron::CRON_JOB;
 use crate::{
-    kinds::pod,
+    kinds::{PLAIN, Rules, Trait, pod},
     object::{self, fill},
-    refusal::Cause,
 };
 
 const UID_LABEL: &str = "batch.kubernetes.io/controller-uid";
 const NAME_LABEL: &str = "batch.kubernetes.io/job-name";
 
-pub(super) fn fill_in(object: &mut Value) {
+pub(super) const RULES: Rules = Rules {
+    traits: &[Trait::Generation, Trait::Orphans],
+    fill_in,
+    create: |_, object| prepare_create(object),
+    validate: rules::validate,
+    warn: |object| pod::dotted_name(object, "Pod names and hostnames"),
+    ..PLAIN
+};
+
+fn fill_in(object: &mut Value) {
     object::section(object, "spec");
+    object::section(object, "status");
     let labels = object["spec"]["template"]["metadata"]["labels"].clone();
     if labels.is_object()
         && object["metadata"]["labels"].as_object().is_none_or(serde_json::Map::is_empty)
@@ -24,7 +36,7 @@ pub(super) fn fill_in(object: &mut Value) {
     fill_in_spec(&mut object["spec"]);
 }
 
-pub(super) fn fill_in_spec(spec: &mut Value) {
+fn fill_in_spec(spec: &mut Value) {
     if spec["completions"].is_null() && spec["parallelism"].is_null() {
         spec["completions"] = 1.into();
     }
@@ -41,7 +53,7 @@ pub(super) fn fill_in_spec(spec: &mut Value) {
 }
 
 /// The selector and labels that tie Pods to their Job.
-pub(super) fn prepare_create(object: &mut Value) {
+fn prepare_create(object: &mut Value) {
     object["status"] = json!({});
     if object["spec"]["manualSelector"] == true {
         return;
@@ -65,88 +77,4 @@ pub(super) fn prepare_create(object: &mut Value) {
     let mut selector = if selector.is_object() { selector } else { json!({}) };
     object::section(&mut selector, "matchLabels").insert(UID_LABEL.to_owned(), uid.into());
     object["spec"]["selector"] = selector;
-}
-
-pub(super) fn validate(object: &Value, old: Option<&Value>) -> Vec<Cause> {
-    let mut faults = validate_spec(&object["spec"], "spec");
-    faults.extend(status::validate(&object["status"], old.map(|it| &it["status"])));
-    if let Some(old) = old {
-        faults.extend(validate_change(object, old));
-    }
-    faults
-}
-
-pub(super) fn validate_spec(spec: &Value, path: &str) -> Vec<Cause> {
-    let mut faults = Vec::new();
-    for field in [
-        "parallelism",
-        "completions",
-        "backoffLimit",
-        "activeDeadlineSeconds",
-        "ttlSecondsAfterFinished",
-    ] {
-        let value = &spec[field];
-        if value.as_i64().is_some_and(|it| it < 0) {
-            let detail = "must be greater than or equal to 0";
-            faults.push(Cause::invalid(format!("{path}.{field}"), value, detail));
-        }
-    }
-    if spec["completionMode"] == "Indexed" && spec["completions"].is_null() {
-        let detail = "when completion mode is Indexed";
-        faults.push(Cause::required(format!("{path}.completions"), detail));
-    }
-    let restart = &spec["template"]["spec"]["restartPolicy"];
-    match restart.as_str() {
-        Some("Never" | "OnFailure") => {}
-        Some("Always") | None => faults.push(Cause::required(
-            format!("{path}.template.spec.restartPolicy"),
-            "valid values: \"OnFailure\", \"Never\"",
-        )),
-        Some(_) => faults.push(Cause::new(
-            "FieldValueNotSupported",
-            format!("{path}.template.spec.restartPolicy"),
-            format!("Unsupported value: {restart}: supported values: \"OnFailure\", \"Never\""),
-        )),
-    }
-    faults.extend(pod::validate_template(&spec["template"], &format!("{path}.template")));
-    faults
-}
-
-fn validate_change(object: &Value, old: &Value) -> Vec<Cause> {
-    let mut faults = Vec::new();
-    let indexed = object["spec"]["completionMode"] == "Indexed";
-    for field in [
-        "completions",
-        "selector",
-        "completionMode",
-        "podFailurePolicy",
-        "backoffLimitPerIndex",
-        "managedBy",
-        "successPolicy",
-    ] {
-        let (before, after) = (&old["spec"][field], &object["spec"][field]);
-        if before != after && !(field == "completions" && indexed) {
-            faults.push(Cause::invalid(format!("spec.{field}"), after, "field is immutable"));
-        }
-    }
-    // A Job that has not begun may still change where its Pods go.
-    let waits = old["spec"]["suspend"] == true && old["status"]["startTime"].is_null();
-    let fixed = |job: &Value| {
-        let mut template = job["spec"]["template"].clone();
-        if waits {
-            let spec = object::section(&mut template, "spec");
-            for field in ["nodeSelector", "tolerations", "schedulingGates", "affinity"] {
-                spec.remove(field);
-            }
-            let metadata = object::section(&mut template, "metadata");
-            metadata.remove("labels");
-            metadata.remove("annotations");
-        }
-        template
-    };
-    if fixed(old) != fixed(object) {
-        let template = &object["spec"]["template"];
-        faults.push(Cause::invalid("spec.template", template, "field is immutable"));
-    }
-    faults
 }

@@ -2,14 +2,29 @@
 
 use serde_json::{Value, json};
 
-use crate::{object, refusal::Cause};
+use crate::{
+    kinds::{PLAIN, Rules, Trait},
+    object,
+    refusal::Cause,
+    validate,
+};
 
 /// Selectors find a namespace by its name through this label.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// The finalizer of the spec that stands for the content.
 const FINALIZER: &str = "kubernetes";
 
-pub(super) fn fill_in(object: &mut Value) {
+pub(super) const RULES: Rules = Rules {
+    traits: &[Trait::AnswersDeleted],
+    fill_in,
+    create: |_, object| prepare_create(object),
+    update: |_, object| prepare_update(object),
+    validate: |object, _| validate(object),
+    name: validate::label_fault,
+    ..PLAIN
+};
+
+fn fill_in(object: &mut Value) {
     let name = object::name(object).to_owned();
     if !name.is_empty() {
         let labels = object::metadata(object).entry("labels").or_insert_with(|| json!({}));
@@ -17,7 +32,7 @@ pub(super) fn fill_in(object: &mut Value) {
     }
 }
 
-pub(super) fn prepare_create(object: &mut Value) {
+fn prepare_create(object: &mut Value) {
     object["status"] = json!({"phase": "Active"});
     let mut finalizers = object::strings(&object["spec"]["finalizers"]);
     if !finalizers.contains(&FINALIZER) {
@@ -26,13 +41,13 @@ pub(super) fn prepare_create(object: &mut Value) {
     object["spec"] = json!({ "finalizers": finalizers });
 }
 
-pub(super) fn prepare_update(object: &mut Value) {
+fn prepare_update(object: &mut Value) {
     if object::items(object, "/spec/finalizers").next().is_none() {
         object["spec"] = json!({});
     }
 }
 
-pub(super) fn validate(object: &Value) -> Vec<Cause> {
+fn validate(object: &Value) -> Vec<Cause> {
     let mut faults = Vec::new();
     for (index, finalizer) in object::items(object, "/spec/finalizers").enumerate() {
         let known = finalizer == FINALIZER || finalizer.as_str().is_some_and(|it| it.contains('/'));

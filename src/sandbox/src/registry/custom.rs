@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
+    kinds::CUSTOM,
     object,
     registry::{Column, Origin, Resource, Version},
     schema::{Rulebook, Schema, Source},
@@ -46,6 +47,7 @@ pub(crate) fn resource(definition: &Value) -> Resource {
         storage: storage.unwrap_or_default().to_owned(),
         reshapes: versions.len() > 1,
         versions,
+        rules: &CUSTOM,
     }
 }
 
@@ -58,6 +60,7 @@ fn version(spec: &Value) -> Version {
         status: spec["subresources"]["status"].is_object(),
         columns: object::items(spec, "/additionalPrinterColumns").map(column).collect(),
         rules,
+        shape: None,
     }
 }
 

@@ -9,8 +9,8 @@ use crate::{
     object,
     registry::builtin,
     schema::{
-        Bound, Merge, Node, Range, Rules, Shared, Type, definitions, formats::Format, merging,
-        patterns,
+        Bound, Leaf, Merge, Name, Node, Range, Rules, Shared, Type, definitions, formats::Format,
+        merging, patterns,
     },
 };
 
@@ -49,6 +49,7 @@ impl Compiler {
         }
         let mut node = Node {
             kind: kind_of(schema),
+            leaf: Leaf::of(schema["format"].as_str().unwrap_or_default()),
             nullable: schema["nullable"] == true,
             preserve: schema["x-kubernetes-preserve-unknown-fields"] == true,
             default: schema.get("default").cloned(),
@@ -95,6 +96,7 @@ impl Compiler {
             |it| it,
             |mut it| {
                 merging::annotate(name, &mut it);
+                title(name, &mut it);
                 Arc::new(it)
             },
         );
@@ -173,4 +175,13 @@ pub(super) fn merge_of(schema: &Value) -> Merge {
         }
         _ => Merge::Usual,
     }
+}
+
+/// Gives a definition's node the definition's name, and what that name says of its text.
+fn title(definition: &str, node: &mut Node) {
+    let mut parts = definition.rsplit('.');
+    let mut part = || parts.next().unwrap_or_default().to_owned();
+    let (short, package) = (part(), part());
+    node.leaf = Leaf::of(&short);
+    node.name = Some(Name { package, short });
 }

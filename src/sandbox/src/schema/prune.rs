@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::schema::{Node, Type};
+use crate::schema::{Leaf, Node, Type};
 
 /// How far to look: a built-in kind is decoded into its type, a custom one only loses fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +18,62 @@ pub(crate) enum Mode {
 /// kind cannot hold.
 pub(crate) fn prune(value: &mut Value, node: &Node, mode: Mode) -> Result<Vec<String>, String> {
     let mut walk = Walk { mode, unknown: Vec::new() };
-    walk.value(value, node, &Place::Root)?;
+    walk.value(value, node, &Place::Root).map_err(Misfit::say)?;
     Ok(walk.unknown)
+}
+
+/// A value that cannot be held, told from the inside out.
+enum Misfit {
+    /// Another type than its field's.
+    Type { found: String, wanted: String, owner: Option<String>, path: String },
+    /// The right type, but it means nothing.
+    Text(String),
+}
+
+impl Misfit {
+    /// The same as seen from the object that the value is in.
+    fn within(self, node: &Node, key: &str) -> Self {
+        let Self::Type { found, wanted, owner, path } = self else { return self };
+        // Keys of maps are no fields.
+        if !node.names(key) {
+            return Self::Type { found, wanted, owner, path };
+        }
+        let name = node.name.as_ref().map(|it| it.short.clone());
+        let part = embedded(name.as_deref().unwrap_or_default(), key)
+            .map_or_else(|| key.to_owned(), |it| format!("{it}.{key}"));
+        let path = join(&part, &path);
+        Self::Type { found, wanted, owner: owner.or(name), path }
+    }
+
+    fn say(self) -> String {
+        match self {
+            Self::Text(why) => why,
+            Self::Type { found, wanted, owner, path } => {
+                let field = join(owner.as_deref().unwrap_or_default(), path.trim_end_matches('.'));
+                if field.is_empty() {
+                    format!("json: cannot unmarshal {found} into Go value of type {wanted}")
+                } else {
+                    format!(
+                        "json: cannot unmarshal {found} into Go struct field {field} of type {wanted}"
+                    )
+                }
+            }
+        }
+    }
+}
+
+/// The part of a Go type that holds a field, where that part has a name of its own.
+fn embedded(owner: &str, field: &str) -> Option<&'static str> {
+    let is_metadata = matches!(field, "name" | "metadata");
+    match (owner, field) {
+        ("Probe", "exec" | "httpGet" | "tcpSocket" | "grpc") => Some("ProbeHandler"),
+        ("Volume", _) if !is_metadata => Some("VolumeSource"),
+        ("EphemeralContainer", _) if field != "targetContainerName" => {
+            Some("EphemeralContainerCommon")
+        }
+        ("EnvFromSource" | "SecretKeySelector" | "ConfigMapKeySelector", _) => None,
+        _ => None,
+    }
 }
 
 struct Walk {
@@ -46,9 +100,10 @@ impl fmt::Display for Place<'_> {
 }
 
 impl Walk {
-    fn value(&mut self, value: &mut Value, node: &Node, place: &Place<'_>) -> Result<(), String> {
+    fn value(&mut self, value: &mut Value, node: &Node, place: &Place<'_>) -> Result<(), Misfit> {
         if self.mode == Mode::Decode {
-            decodes(value, node, place)?;
+            decodes(value, node)?;
+            node.leaf.settle(value).map_err(Misfit::Text)?;
         }
         match value {
             Value::Object(map) if !is_opaque(node) => self.fields(map, node, place)?,
@@ -68,31 +123,35 @@ impl Walk {
         map: &mut Map<String, Value>,
         node: &Node,
         place: &Place<'_>,
-    ) -> Result<(), String> {
-        // A null field of a typed object is a field left out.
+    ) -> Result<(), Misfit> {
+        // A null field of a typed object is a field left out; a null entry of a map is empty.
+        let mut misfit = Ok(());
         map.retain(|key, value| {
-            let known = node.field(key).is_some();
-            if !known && !node.preserve {
-                self.unknown.push(Place::Field(place, key).to_string());
+            let Some(child) = node.field(key) else {
+                if !node.preserve {
+                    self.unknown.push(Place::Field(place, key).to_string());
+                }
+                return node.preserve;
+            };
+            if self.mode == Mode::Decode && is_left_out(key, value, (node, child)) {
+                return false;
             }
-            let left_out = self.mode == Mode::Decode && known && is_left_out(key, value, node);
-            !left_out && (known || node.preserve)
+            if misfit.is_ok() {
+                misfit = self
+                    .value(value, child, &Place::Field(place, key))
+                    .map_err(|it| it.within(node, key));
+            }
+            true
         });
-        for (key, value) in map.iter_mut() {
-            if let Some(child) = node.field(key) {
-                self.value(value, child, &Place::Field(place, key))?;
-            }
-        }
-        Ok(())
+        misfit
     }
 }
 
 /// Whether a typed object keeps nothing of a field: of nulls, and of maps and lists without entries.
-fn is_left_out(key: &str, value: &mut Value, node: &Node) -> bool {
-    let child = node.field(key);
+fn is_left_out(key: &str, value: &mut Value, (node, child): (&Node, &Node)) -> bool {
     match value {
         // An entry of a map is there all the same, and empty.
-        Value::Null if !node.names(key) && child.is_some_and(|it| it.kind == Some(Type::Text)) => {
+        Value::Null if !node.names(key) && child.kind == Some(Type::Text) => {
             *value = "".into();
             false
         }
@@ -100,13 +159,14 @@ fn is_left_out(key: &str, value: &mut Value, node: &Node) -> bool {
         Value::Object(map) => {
             map.is_empty()
                 && node.names(key)
-                && child.is_some_and(|it| it.properties.is_empty() && it.additional.is_some())
+                && child.properties.is_empty()
+                && child.additional.is_some()
         }
         // The rules of a role are written even when there are none; no owners are a wish to have none.
         Value::Array(list) => {
             let is_required = matches!(key, "rules" | "managedFields")
                 || node.rules.required.iter().any(|it| it == key);
-            list.is_empty() && node.names(key) && !is_required
+            list.is_empty() && node.names(key) && child.kind == Some(Type::Array) && !is_required
         }
         _ => false,
     }
@@ -119,34 +179,54 @@ fn is_opaque(node: &Node) -> bool {
         && (node.preserve || node.kind.is_none())
 }
 
-fn decodes(value: &Value, node: &Node, place: &Place<'_>) -> Result<(), String> {
+fn decodes(value: &Value, node: &Node) -> Result<(), Misfit> {
     let fits = match node.kind {
-        _ if value.is_null() => true,
-        // Quantities may come as bare numbers.
-        Some(Type::Text) => value.is_string() || is_quantity(node, value, place),
+        _ if value.is_null() || node.leaf == Leaf::Quantity => true,
+        Some(Type::Integer) => is_held(value, node),
+        Some(Type::IntOrString) => value.is_string() || value.is_i64() || value.is_u64(),
         Some(kind) => kind.takes(value),
         None => true,
     };
     if fits {
         return Ok(());
     }
-    let wanted = match node.kind {
-        Some(Type::Text) => "string",
-        Some(Type::Integer | Type::IntOrString) => "int64",
-        Some(Type::Boolean) => "bool",
-        Some(Type::Number) => "float64",
-        Some(Type::Array) => "slice",
-        Some(Type::Object) | None => "struct",
+    let found = match value {
+        // A number that would do, were it another.
+        Value::Number(it) if matches!(node.kind, Some(Type::Integer | Type::IntOrString)) => {
+            format!("number {it}")
+        }
+        other => name(other).to_owned(),
     };
-    Err(format!(
-        "json: cannot unmarshal {} into Go struct field {place} of type {wanted}",
-        name(value)
-    ))
+    let (owner, path) = (None, String::new());
+    Err(Misfit::Type { found, wanted: go_type(node), owner, path })
 }
 
-fn is_quantity(node: &Node, value: &Value, place: &Place<'_>) -> bool {
-    let Place::Field(Place::Field(_, parent), _) = place else { return false };
-    node.format.is_none() && value.is_number() && matches!(*parent, "limits" | "requests" | "hard")
+/// Whether an integer is one as it is written, and has the room that it needs.
+fn is_held(value: &Value, node: &Node) -> bool {
+    match node.format.as_deref() {
+        Some("int32") => value.as_i64().is_some_and(|it| i32::try_from(it).is_ok()),
+        _ => value.is_i64() || value.is_u64(),
+    }
+}
+
+fn go_type(node: &Node) -> String {
+    if node.leaf == Leaf::Bytes {
+        return "[]uint8".to_owned();
+    }
+    let inner = |node: Option<&Node>| node.map_or_else(|| "string".to_owned(), go_type);
+    match node.kind {
+        Some(Type::Text) => "string".to_owned(),
+        Some(Type::Integer) => node.format.clone().unwrap_or_else(|| "int64".to_owned()),
+        Some(Type::IntOrString) => "int32".to_owned(),
+        Some(Type::Boolean) => "bool".to_owned(),
+        Some(Type::Number) => "float64".to_owned(),
+        Some(Type::Array) => format!("[]{}", inner(node.item())),
+        Some(Type::Object) | None => match (&node.name, &node.additional) {
+            (Some(name), _) => format!("{}.{}", name.package, name.short),
+            (None, Some(entry)) => format!("map[string]{}", inner(Some(entry))),
+            (None, None) => "struct".to_owned(),
+        },
+    }
 }
 
 fn name(value: &Value) -> &'static str {
@@ -157,5 +237,13 @@ fn name(value: &Value) -> &'static str {
         Value::String(_) => "string",
         Value::Array(_) => "array",
         Value::Object(_) => "object",
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    match (path, key) {
+        ("", key) => key.to_owned(),
+        (path, "") => path.to_owned(),
+        (path, key) => format!("{path}.{key}"),
     }
 }

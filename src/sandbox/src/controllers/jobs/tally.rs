@@ -37,12 +37,6 @@ impl Sight<'_> {
         self.number("completions").filter(|_| indexed).and_then(|it| u32::try_from(it).ok())
     }
 
-    /// The Pod's index, if the Job has that many.
-    pub(super) fn index(&self, pod: &Pod) -> Option<u32> {
-        let completions = self.indexed()?;
-        pod.index().filter(|it| *it < completions)
-    }
-
     pub(super) fn limit_per_index(&self) -> Option<i64> {
         self.number("backoffLimitPerIndex")
     }
@@ -97,7 +91,7 @@ impl Tally {
     fn add(&mut self, sight: Sight<'_>, pod: &Pod) {
         if pod.succeeded() {
             self.succeeded += 1;
-            self.completed.extend(sight.index(pod));
+            self.completed.extend(self.index(sight, pod));
         } else if pod.failed(self.replacement) {
             match policy::on_failure(sight.job, pod) {
                 Action::Ignore => {}
@@ -105,7 +99,15 @@ impl Tally {
                     self.failed += 1;
                     self.fatal.get_or_insert(why);
                 }
-                action => self.fail(sight, (pod, action)),
+                action => {
+                    self.failed += 1;
+                    let spent = sight
+                        .limit_per_index()
+                        .is_some_and(|it| i64::from(pod.earlier_failures()) >= it);
+                    if spent || action == Action::FailIndex {
+                        self.failed_indexes.extend(self.index(sight, pod));
+                    }
+                }
             }
         } else {
             return;
@@ -113,13 +115,10 @@ impl Tally {
         self.ended.push(pod.clone());
     }
 
-    fn fail(&mut self, sight: Sight<'_>, (pod, action): (&Pod, Action)) {
-        self.failed += 1;
-        let spent =
-            sight.limit_per_index().is_some_and(|it| i64::from(pod.earlier_failures()) >= it);
-        if spent || action == Action::FailIndex {
-            self.failed_indexes.extend(sight.index(pod));
-        }
+    /// The Pod's index, if the Job has that many.
+    pub(super) fn index(&self, sight: Sight<'_>, pod: &Pod) -> Option<u32> {
+        let completions = sight.indexed()?;
+        pod.index().filter(|it| *it < completions)
     }
 
     pub(super) fn ready(&self) -> usize {
