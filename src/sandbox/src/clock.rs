@@ -1,15 +1,20 @@
 //! What time it is in the cluster: wall time once, then tokio's clock, so that paused time moves
 //! timestamps too.
 
-use std::time::SystemTime;
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::SystemTime,
+};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Clock {
     wall: Timestamp,
     started: Instant,
+    /// How far it was moved by hand, in nanoseconds: three centuries are enough.
+    jumped: AtomicI64,
 }
 
 impl Clock {
@@ -19,11 +24,21 @@ impl Clock {
     )]
     pub(crate) fn start() -> Self {
         let wall = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
-        Self { wall, started: Instant::now() }
+        Self { wall, started: Instant::now(), jumped: AtomicI64::new(0) }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.wall.saturating_add(self.started.elapsed()).unwrap_or(self.wall)
+        let followed = self.wall.saturating_add(self.started.elapsed()).unwrap_or(self.wall);
+        let jumped = SignedDuration::from_nanos(self.jumped.load(Ordering::Acquire));
+        followed.saturating_add(jumped).unwrap_or(followed)
+    }
+
+    /// Moves it, forwards or back.
+    pub(crate) fn jump(&self, by: SignedDuration) {
+        let limit = if by.is_negative() { i64::MIN } else { i64::MAX };
+        let by = i64::try_from(by.as_nanos()).unwrap_or(limit);
+        let jump = |it: i64| Some(it.saturating_add(by));
+        let _ = self.jumped.fetch_update(Ordering::AcqRel, Ordering::Acquire, jump);
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
@@ -133,6 +133,14 @@ impl Cluster {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Moves the clock, and wakes who waits for a time of it.
+    pub(crate) fn jump_clock(&self, by: SignedDuration) {
+        self.clock.jump(by);
+        let state = self.lock();
+        state.changed.send_modify(|_| {});
+        state.tables.values().for_each(|it| it.changed.send_modify(|_| {}));
     }
 
     /// The store. A panic under the lock is a bug of a test that has failed already: the rest of

@@ -1,10 +1,20 @@
 //! What goes wrong on demand: between a client and the API, never inside the store.
 
+mod latency;
+mod mishap;
+mod requests;
+
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::refusal::{Refusal, Result};
+pub(crate) use self::mishap::{Fate, Turn};
+pub use self::{
+    latency::Latency,
+    mishap::{Failure, Mishap},
+    requests::Requests,
+};
+use crate::{auth::Attributes, random::Random, refusal::Refusal};
 
 /// Something that goes wrong for one client, or for all of them, until it is cleared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +23,18 @@ pub struct Fault {
     pub client: Option<String>,
     /// What happens.
     pub kind: FaultKind,
+}
+
+impl Fault {
+    /// For one client: a name given with the router, a token's name, or a user agent.
+    pub fn of(client: &str, kind: FaultKind) -> Self {
+        Self { client: Some(client.to_owned()), kind }
+    }
+
+    /// For every client.
+    pub fn of_all(kind: FaultKind) -> Self {
+        Self { client: None, kind }
+    }
 }
 
 /// The ways in which an API fails its clients.
@@ -26,6 +48,21 @@ pub enum FaultKind {
     Latency(Duration),
     /// Open watches end, once; new ones work.
     DropWatches,
+    /// Open watches say 410 and end, once, as those do that fell behind a compaction.
+    ExpireWatches,
+    /// Watches go silent until this is cleared, and say then what they held back; other requests
+    /// are answered.
+    StallWatches,
+    /// Nobody gets a connection: requests break with nothing done, while open watches go on. For
+    /// every client, a server on TCP closes each new connection at once.
+    RefuseConnections,
+    /// Some requests meet something: [`Requests::meet`] makes this.
+    Sometimes {
+        /// Which.
+        on: Requests,
+        /// What.
+        what: Mishap,
+    },
     /// A write takes effect, but the connection breaks before its answer.
     LoseResponse {
         /// `create`, `update`, `patch`, `delete` or `deletecollection`.
@@ -44,11 +81,48 @@ pub enum FaultKind {
     },
 }
 
-#[derive(Debug, Default)]
+impl FaultKind {
+    /// What it does to open watches at the one moment of it.
+    fn ends_watches(&self) -> Option<End> {
+        match self {
+            Self::DropWatches => Some(End::Dropped),
+            Self::ExpireWatches => Some(End::Expired),
+            _ => None,
+        }
+    }
+}
+
+/// How a watch ends before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Dropped,
+    Expired,
+}
+
+#[derive(Debug)]
 struct Active {
     faults: Vec<Fault>,
-    /// How many drops of watches there have been, and whose.
-    drops: Vec<Option<String>>,
+    /// How watches were ended, and whose.
+    ends: Vec<(Option<String>, End)>,
+    random: Random,
+}
+
+impl Active {
+    fn of<'a>(&'a self, client: &'a str) -> impl Iterator<Item = &'a FaultKind> {
+        self.faults.iter().filter(|it| hits(it.client.as_deref(), client)).map(|it| &it.kind)
+    }
+
+    fn fate(&mut self, client: &str, asked: &Attributes<'_>) -> Fate {
+        let mut fate = Fate::default();
+        let Self { faults, random, .. } = self;
+        for fault in faults.iter_mut().filter(|it| hits(it.client.as_deref(), client)) {
+            let FaultKind::Sometimes { on, what } = &mut fault.kind else { continue };
+            if fate.has_room(what) && on.strike(asked, random) {
+                fate.add(what, random);
+            }
+        }
+        fate
+    }
 }
 
 /// The faults of a cluster.
@@ -59,15 +133,17 @@ pub(crate) struct Faults {
 
 impl Default for Faults {
     fn default() -> Self {
-        Self { active: watch::Sender::new(Active::default()) }
+        let random = Random::seeded(0);
+        let active = Active { faults: Vec::new(), ends: Vec::new(), random };
+        Self { active: watch::Sender::new(active) }
     }
 }
 
 impl Faults {
     pub(crate) fn set(&self, fault: Fault) {
-        self.active.send_modify(|it| match fault.kind {
-            FaultKind::DropWatches => it.drops.push(fault.client),
-            _ => it.faults.push(fault),
+        self.active.send_modify(|it| match fault.kind.ends_watches() {
+            Some(end) => it.ends.push((fault.client, end)),
+            None => it.faults.push(fault),
         });
     }
 
@@ -75,40 +151,75 @@ impl Faults {
         self.active.send_modify(|it| it.faults.clear());
     }
 
+    pub(crate) fn seed(&self, seed: u64) {
+        self.active.send_modify(|it| it.random = Random::seeded(seed));
+    }
+
+    /// Whether all is well, as it is nearly always.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.active.borrow().faults.is_empty()
+    }
+
     fn any<T>(&self, client: &str, pick: impl Fn(&FaultKind) -> Option<T>) -> Option<T> {
-        let active = self.active.borrow();
-        let mut mine = active.faults.iter().filter(|it| hits(it.client.as_deref(), client));
-        mine.find_map(|it| pick(&it.kind))
+        self.active.borrow().of(client).find_map(pick)
+    }
+
+    /// Waits while something is the matter with a client.
+    async fn wait_out(&self, client: &str, is_matter: impl Fn(&FaultKind) -> bool) {
+        if self.is_quiet() {
+            return;
+        }
+        let mut changes = self.active.subscribe();
+        // The sender lives as long as the cluster, so this ends only when it is over.
+        let _ = changes.wait_for(|it| !it.of(client).any(&is_matter)).await;
     }
 
     /// Waits as long as the client is cut off.
     pub(crate) async fn reach(&self, client: &str) {
-        let mut changes = self.active.subscribe();
-        let cut_off = |active: &Active| {
-            active
-                .faults
-                .iter()
-                .any(|it| it.kind == FaultKind::Partition && hits(it.client.as_deref(), client))
-        };
-        // The sender lives as long as the cluster, so this ends only when the client is back.
-        let _ = changes.wait_for(|it| !cut_off(it)).await;
+        self.wait_out(client, |it| *it == FaultKind::Partition).await;
     }
 
-    /// What a request meets before the API sees it.
-    pub(crate) async fn enter(&self, client: &str) -> Result<()> {
+    /// Waits as long as watches of the client are silent.
+    pub(crate) async fn flow(&self, client: &str) {
+        let silent = |it: &FaultKind| matches!(it, FaultKind::Partition | FaultKind::StallWatches);
+        self.wait_out(client, silent).await;
+    }
+
+    /// Casts the lot for a request, in the order in which the faults were set.
+    pub(crate) fn fate(&self, client: &str, asked: &Attributes<'_>) -> Fate {
+        let mut fate = Fate::default();
+        self.active.send_if_modified(|active| {
+            fate = active.fate(client, asked);
+            // Nobody waits for what is counted there.
+            false
+        });
+        fate
+    }
+
+    /// What a request meets before the API sees it; what it meets afterwards, if it gets there.
+    pub(crate) async fn enter(&self, client: &str, fate: Fate) -> Result<Option<Turn>, Turn> {
         self.reach(client).await;
         let latency = self.any(client, |it| match it {
             FaultKind::Latency(latency) => Some(*latency),
             _ => None,
         });
-        if let Some(latency) = latency {
+        let latency = latency.unwrap_or_default() + fate.delay;
+        if !latency.is_zero() {
             tokio::time::sleep(latency).await;
         }
-        let code = self.any(client, |it| match it {
-            FaultKind::Unavailable(code) => Some(*code),
+        let turn = self.any(client, |it| match it {
+            FaultKind::Unavailable(code) => Some(Turn::Refused(Refusal::of_code(*code))),
+            FaultKind::RefuseConnections => Some(Turn::Broken),
             _ => None,
         });
-        code.map_or(Ok(()), |it| Err(Refusal::of_code(it)))
+        turn.or(fate.before).map_or(Ok(fate.after), Err)
+    }
+
+    /// Whether nobody at all gets a connection.
+    pub(crate) fn refuses_all(&self) -> bool {
+        let active = self.active.borrow();
+        let mut faults = active.faults.iter();
+        faults.any(|it| it.client.is_none() && it.kind == FaultKind::RefuseConnections)
     }
 
     /// Whether this update is to be refused; counts it.
@@ -132,6 +243,9 @@ impl Faults {
     }
 
     fn spend(&self, client: &str, pick: impl Fn(&mut FaultKind) -> Option<&mut u32>) -> bool {
+        if self.is_quiet() {
+            return false;
+        }
         self.active.send_if_modified(|active| {
             let mut mine = active.faults.iter_mut().filter(|it| hits(it.client.as_deref(), client));
             let times = mine.find_map(|it| pick(&mut it.kind).filter(|times| **times > 0));
@@ -142,7 +256,7 @@ impl Faults {
     /// Follows what happens to the watches of a client.
     pub(crate) fn follow(&self, client: &str) -> Follower {
         let changes = self.active.subscribe();
-        let seen = changes.borrow().drops.len();
+        let seen = changes.borrow().ends.len();
         Follower { changes, seen, client: client.to_owned() }
     }
 }
@@ -156,10 +270,12 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    /// Whether the watch has been dropped since it began.
-    pub(crate) fn is_dropped(&self) -> bool {
+    /// How the watch was ended since this was last asked.
+    pub(crate) fn end(&mut self) -> Option<End> {
         let active = self.changes.borrow();
-        active.drops.iter().skip(self.seen).any(|it| hits(it.as_deref(), &self.client))
+        let seen = std::mem::replace(&mut self.seen, active.ends.len());
+        let mut ends = active.ends.iter().skip(seen);
+        ends.find(|(whom, _)| hits(whom.as_deref(), &self.client)).map(|(_, end)| *end)
     }
 
     /// Waits for any change of the faults.

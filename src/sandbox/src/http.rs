@@ -1,5 +1,6 @@
 //! From a request to an answer: which operation a method on a path means.
 
+pub(crate) mod broken;
 mod discovery;
 mod health;
 mod json_path;
@@ -25,6 +26,7 @@ pub(crate) use self::route::decoded;
 use crate::{
     auth::{self, Attributes, User, attributes::Hints, impersonate, reviews},
     cluster::Cluster,
+    fault::{Fate, Turn},
     http::{media::Form, query::Query, route::Route},
     refusal::{Refusal, Result},
 };
@@ -77,19 +79,40 @@ pub(crate) async fn answer(
         .unwrap_or_else(|| if agent.is_empty() { "in-process".to_owned() } else { agent.clone() });
     let faults = Arc::clone(&cluster);
     let yaml = media::wants_yaml(&text(&request, &header::ACCEPT));
-    let response = match faults.faults.enter(&client).await {
-        Ok(()) => respond(cluster, (client.clone(), agent, user), request).await,
-        Err(refusal) => Err(refusal),
+    let fate = fate(&cluster, &client, &request);
+    let mut response = match faults.faults.enter(&client, fate).await {
+        Ok(after) => {
+            let response = respond(cluster, (client.clone(), agent, user), request).await;
+            let response = response.unwrap_or_else(|it| refuse(&it));
+            after.map_or(response, turned)
+        }
+        Err(before) => turned(before),
     };
     // Cut off meanwhile: what was done is done, but nobody hears of it yet.
     faults.faults.reach(&client).await;
-    let mut response = response.unwrap_or_else(|it| refuse(&it));
     if yaml {
         response = in_yaml(response).await;
     }
     let kept = HeaderValue::from_static("no-cache, private");
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(kept);
     response
+}
+
+/// What is to happen to a request beyond what happens to all of its client's.
+fn fate(cluster: &Cluster, client: &str, request: &Request<Body>) -> Fate {
+    if cluster.faults.is_quiet() {
+        return Fate::default();
+    }
+    let (path, query) = (decoded(request.uri().path()), Query::parse(request.uri()));
+    let hints = Hints { watch: query.is_set("watch"), field_selector: query.text("fieldSelector") };
+    cluster.faults.fate(client, &Attributes::of(request.method(), &path, hints))
+}
+
+fn turned(turn: Turn) -> Response<Body> {
+    match turn {
+        Turn::Refused(refusal) => refuse(&refusal),
+        Turn::Broken => broken::response(),
+    }
 }
 
 /// The same answer in YAML, if it is JSON and has an end.
@@ -188,9 +211,7 @@ fn dispatch(mut exchange: Exchange) -> Result<Response<Body>> {
 
 fn refuse(refusal: &Refusal) -> Response<Body> {
     let mut response = json_response(refusal.code, refusal.status().to_string());
-    if refusal.code == 429
-        && let Some(seconds) = refusal.status()["details"]["retryAfterSeconds"].as_u64()
-    {
+    if let Some(seconds) = refusal.status()["details"]["retryAfterSeconds"].as_u64() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response

@@ -34,7 +34,7 @@ pub use crate::{
     audit::AuditEntry,
     controllers::Controllers,
     error::Error,
-    fault::{Fault, FaultKind},
+    fault::{Failure, Fault, FaultKind, Latency, Mishap, Requests},
     pods::{Executor, Outcome, Run, Script, Succeed},
     sandbox::Sandbox,
     server::Server,

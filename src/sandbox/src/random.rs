@@ -21,6 +21,16 @@ impl Random {
         Self(seed ^ ordinal.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
+    /// The same every time, for the same seed.
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below another, each equally likely as far as anybody can tell.
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.0;

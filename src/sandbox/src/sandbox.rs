@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Router, extract::Request};
+use jiff::SignedDuration;
 
 use crate::{
     audit::{AuditEntry, Entry},
@@ -98,7 +99,19 @@ impl Sandbox {
         self.cluster.faults.set(fault);
     }
 
-    /// Ends all faults.
+    /// Casts the lots of faults that happen by chance anew: the same seed and the same requests in
+    /// the same order have the same fate. A cluster begins with the seed 0.
+    pub fn seed_faults(&self, seed: u64) {
+        self.cluster.faults.seed(seed);
+    }
+
+    /// Moves the cluster's clock, forwards or back: its timestamps, what is due by them, and how long
+    /// tokens last. What takes its time, such as a watch with a timeout, takes no more and no less.
+    pub fn jump_clock(&self, by: SignedDuration) {
+        self.cluster.jump_clock(by);
+    }
+
+    /// Ends all faults. The clock stays where it is.
     pub fn clear_faults(&self) {
         self.cluster.faults.clear();
     }

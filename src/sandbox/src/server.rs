@@ -20,7 +20,7 @@ use crate::{
     auth::{Mode, User, token},
     cluster::Cluster,
     error::Error,
-    http::{self as api, Caller},
+    http::{self as api, Caller, broken},
 };
 
 /// What the token of an administrator is known by when the user agent says nothing.
@@ -133,6 +133,8 @@ async fn accept(listener: TcpListener, door: Door) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
+                // Dropped, and so closed.
+                Ok(_) if door.cluster.faults.refuses_all() => {}
                 Ok((stream, _)) => {
                     connections.spawn(talk(stream, Arc::clone(&door)));
                 }
@@ -155,7 +157,7 @@ async fn talk(stream: TcpStream, door: Arc<Door>) {
     let certificate = shown.and_then(|it| door.cluster.authority().ok()?.owner(it));
     let service = service_fn(move |request: Request<Incoming>| {
         let (door, certificate) = (Arc::clone(&door), certificate.clone());
-        async move { Ok::<_, std::convert::Infallible>(door.answer(request, certificate).await) }
+        async move { broken::sent(door.answer(request, certificate).await) }
     });
     let builder = auto::Builder::new(TokioExecutor::new());
     if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {

@@ -18,7 +18,7 @@ use crate::{
         read::{self, Page},
     },
     cluster::Cluster,
-    fault::Follower,
+    fault::{End, Follower},
     http::{
         Exchange, json_response,
         media::{Form, partial},
@@ -163,9 +163,14 @@ impl Watch {
 
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            self.cluster.faults.reach(&self.client).await;
-            if self.faults.is_dropped() {
-                return None;
+            self.cluster.faults.flow(&self.client).await;
+            match self.faults.end() {
+                Some(End::Dropped) => return None,
+                Some(End::Expired) => {
+                    self.queue.clear();
+                    self.expire();
+                }
+                None => {}
             }
             if let Some(event) = self.queue.pop_front() {
                 return Some(event);
@@ -186,13 +191,7 @@ impl Watch {
         let Some(table) = state.table(&self.target.resource) else { return false };
         self.changed.mark_unchanged();
         let Some(changes) = table.log.after(self.revision) else {
-            let refusal =
-                Refusal::expired("The resourceVersion for the provided watch is too old.");
-            let event = line("ERROR", refusal.status().to_string().as_bytes());
-            self.queue.push_back(event);
-            // Nothing follows an error: the next collection finds the table ended.
-            self.deadline = Instant::now();
-            self.revision = u64::MAX;
+            self.expire();
             return true;
         };
         let batch: Vec<Change> = changes.take(BATCH).cloned().collect();
@@ -212,6 +211,15 @@ impl Watch {
             self.tell(&change);
         }
         true
+    }
+
+    /// Says that what it follows is forgotten. Nothing comes after that: no change is so late, and its
+    /// time is over.
+    fn expire(&mut self) {
+        let refusal = Refusal::expired("The resourceVersion for the provided watch is too old.");
+        self.queue.push_back(line("ERROR", refusal.status().to_string().as_bytes()));
+        self.deadline = Instant::now();
+        self.revision = u64::MAX;
     }
 
     /// Waits for something to happen; false when the time is over.

@@ -1,7 +1,6 @@
 //! POST, PUT, PATCH, DELETE: from a body to an operation, and on record.
 
 use axum::body::Body;
-use futures::stream;
 use http::{HeaderValue, Method, Response, header};
 use serde_json::{Value, json};
 
@@ -12,7 +11,7 @@ use crate::{
         patch, placing, update,
     },
     audit::Act,
-    http::{Exchange, json_response, protobuf, read},
+    http::{Exchange, broken, json_response, protobuf, read},
     kinds, object,
     patch::Format,
     refusal::{Refusal, Result},
@@ -37,7 +36,7 @@ pub(super) fn write(exchange: &Exchange, target: Target) -> Result<Response<Body
 
     let outcome = outcome?;
     if exchange.cluster.faults.loses(&exchange.client, verb, &resource) {
-        return Ok(broken());
+        return Ok(broken::response());
     }
     Ok(respond(exchange, &call, outcome))
 }
@@ -164,12 +163,6 @@ fn record(exchange: &Exchange, call: &Call, (verb, outcome): (&str, &Result<Outc
         uid,
         code,
     });
-}
-
-/// An answer that breaks off: the connection, not the API, failed.
-fn broken() -> Response<Body> {
-    let lost = std::io::Error::new(std::io::ErrorKind::ConnectionReset, "the response was lost");
-    Response::new(Body::from_stream(stream::iter([Err::<bytes::Bytes, _>(lost)])))
 }
 
 fn respond(exchange: &Exchange, call: &Call, outcome: Outcome) -> Response<Body> {

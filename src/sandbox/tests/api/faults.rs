@@ -1,5 +1,8 @@
 //! Faults: what a client sees when the API, or the way to it, fails.
 
+mod requests;
+mod watches;
+
 use std::time::Duration;
 
 use futures::StreamExt;
