@@ -45,7 +45,16 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn new(name: String) -> Self {
-        let cluster = Self {
+        let cluster = Self::bare(name);
+        for namespace in ["default", "kube-system", "kube-public", "kube-node-lease"] {
+            cluster.found(("", "namespaces"), json!({ "metadata": { "name": namespace } }));
+        }
+        cluster
+    }
+
+    /// A cluster without any object.
+    pub(crate) fn bare(name: String) -> Self {
+        Self {
             clock: Clock::start(),
             faults: Faults::default(),
             state: Mutex::new(State::new(&name)),
@@ -56,11 +65,18 @@ impl Cluster {
             tokens_filled: AtomicU64::new(0),
             impersonators: Mutex::default(),
             name,
-        };
-        for namespace in ["default", "kube-system", "kube-public", "kube-node-lease"] {
-            cluster.found(("", "namespaces"), json!({ "metadata": { "name": namespace } }));
         }
-        cluster
+    }
+
+    /// Goes on from where it was saved: with its key, at a time that is not before that.
+    pub(crate) fn resume(&self, key: Option<Signer>, at: Timestamp) {
+        if key.is_some() {
+            let _ = self.signer.set(key);
+        }
+        let behind = at.duration_since(self.now());
+        if behind.is_positive() {
+            self.clock.jump(behind);
+        }
     }
 
     /// Creates one of the objects that every cluster begins with, unless it is there.
@@ -118,6 +134,11 @@ impl Cluster {
     /// What signs service account tokens; nothing when the system has no randomness.
     pub(crate) fn signer(&self) -> Option<&Signer> {
         self.signer.get_or_init(Signer::new).as_ref()
+    }
+
+    /// The same, if anybody has needed it yet.
+    pub(crate) fn known_signer(&self) -> Option<&Signer> {
+        self.signer.get()?.as_ref()
     }
 
     pub(crate) fn remember_impersonator(&self, name: &str) {

@@ -198,6 +198,11 @@ pub(crate) fn committed(state: &mut State, resource: &Resource, stored: &Arc<Sto
     }
 }
 
+/// Serves what stored definitions ask for, in a cluster that was saved.
+pub(crate) fn resume(state: &mut State) {
+    definition::resume(state);
+}
+
 /// What follows from an object being gone.
 pub(crate) fn ended(state: &mut State, resource: &Resource, stored: &Arc<Stored>) {
     if resource.table == DEFINITIONS {

@@ -26,6 +26,7 @@ mod sandbox;
 mod schema;
 mod selector;
 mod server;
+mod snapshot;
 mod store;
 mod tls;
 mod validate;

@@ -1,6 +1,6 @@
 //! What a user of the crate holds: one cluster, cheap to clone.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use axum::{Router, extract::Request};
 use jiff::SignedDuration;
@@ -15,6 +15,7 @@ use crate::{
     http::{self, Caller},
     pods::{self, Executor},
     server::Server,
+    snapshot,
     store::Key,
 };
 
@@ -28,6 +29,26 @@ impl Sandbox {
     /// An empty cluster with the namespaces that every cluster begins with.
     pub fn new(name: impl Into<String>) -> Self {
         Self { cluster: Arc::new(Cluster::new(name.into())) }
+    }
+
+    /// Writes the cluster into a folder, from where [`Sandbox::load`] has it again: all objects with
+    /// their uids and versions, logs of containers, whether roles decide, the key of service account
+    /// tokens. The file takes the place of the one before whole or not at all, and is for its owner
+    /// alone. This blocks while it writes.
+    ///
+    /// Not saved are what belongs to a process: servers with their tokens and certificates, faults,
+    /// the audit, and the history, so that watches from before get 410.
+    pub fn save(&self, dir: impl AsRef<Path>) -> Result<(), Error> {
+        snapshot::save(&self.cluster, dir.as_ref())
+    }
+
+    /// The cluster that [`Sandbox::save`] wrote into a folder; [`Error::Absent`] if there is none.
+    ///
+    /// Its versions grow on from far above the last one. Its clock is never behind the time at which it
+    /// was saved.
+    pub fn load(name: impl Into<String>, dir: impl AsRef<Path>) -> Result<Self, Error> {
+        let cluster = snapshot::load(name.into(), dir.as_ref())?;
+        Ok(Self { cluster: Arc::new(cluster) })
     }
 
     /// What the cluster was called when it was made.

@@ -212,6 +212,28 @@ impl State {
         log.map(|(_, text)| text.clone()).unwrap_or_default()
     }
 
+    /// What all containers wrote: the Pod, the container, the text.
+    pub(crate) fn logs(&self) -> impl Iterator<Item = (&Key, &str, &str)> {
+        self.logs.iter().map(|((pod, container), text)| (pod, container.as_str(), text.as_str()))
+    }
+
+    /// Puts an object where it was, as it was: nothing happens to it.
+    pub(crate) fn restore(&mut self, table: &str, object: Value) {
+        self.open(table);
+        let key = Key::of(&object);
+        if let Some(table) = self.tables.get_mut(table) {
+            table.objects.insert(key, Stored::new(object).packed());
+        }
+    }
+
+    /// Begins at the revision of now: what was before is forgotten.
+    pub(crate) fn resume(&mut self, random: Random) {
+        self.random = random;
+        let revision = self.revision;
+        self.tables.values_mut().for_each(|it| it.compact(revision));
+        self.changed.send_replace(revision);
+    }
+
     pub(crate) fn append_log(&mut self, pod: Key, container: &str, text: &str) {
         self.logs.entry((pod, container.to_owned())).or_default().push_str(text);
     }

@@ -23,6 +23,8 @@ const KNOWN: usize = 1024;
 /// The key of service account tokens.
 pub(crate) struct Signer {
     key: EcdsaKeyPair,
+    /// The same as it is kept.
+    document: Vec<u8>,
     id: String,
     known: Mutex<HashMap<String, Arc<Value>>>,
 }
@@ -38,9 +40,20 @@ impl Signer {
     pub(crate) fn new() -> Option<Self> {
         let (random, kind) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
         let document = EcdsaKeyPair::generate_pkcs8(kind, &random).ok()?;
-        let key = EcdsaKeyPair::from_pkcs8(kind, document.as_ref(), &random).ok()?;
+        Self::restored(document.as_ref())
+    }
+
+    /// The key of a document; nothing when it holds none.
+    pub(crate) fn restored(document: &[u8]) -> Option<Self> {
+        let (random, kind) = (SystemRandom::new(), &ECDSA_P256_SHA256_FIXED_SIGNING);
+        let key = EcdsaKeyPair::from_pkcs8(kind, document, &random).ok()?;
         let id = BASE64.encode(digest(&SHA256, key.public_key().as_ref()));
-        Some(Self { key, id, known: Mutex::default() })
+        Some(Self { key, document: document.to_vec(), id, known: Mutex::default() })
+    }
+
+    /// The key in PKCS #8.
+    pub(crate) fn document(&self) -> &[u8] {
+        &self.document
     }
 
     /// A token that carries claims.

@@ -14,7 +14,7 @@ use crate::{
     object::{self, fill},
     refusal::{Refusal, Subject},
     registry::{Origin, Resource, custom},
-    store::{Key, State},
+    store::{Key, State, Stored},
 };
 
 /// Holds the definition until its objects are gone.
@@ -98,6 +98,19 @@ fn register(state: &mut State, definition: &Value) {
     }
     state.open(&resource.table);
     state.registry.insert(Arc::new(resource));
+}
+
+/// Serves all that is stored again. How old what is stored under them is nobody knows any more.
+pub(super) fn resume(state: &mut State) {
+    let Some(definitions) = state.tables.get(DEFINITIONS) else { return };
+    let definitions: Vec<Arc<Stored>> = definitions.objects.values().cloned().collect();
+    for definition in definitions.iter().filter(|it| names::is_true(&it.value, "Established")) {
+        let resource = Resource { reshapes: true, ..custom::resource(&definition.value) };
+        if state.registry.find(&resource.group, &resource.plural).is_none() {
+            state.open(&resource.table);
+            state.registry.insert(Arc::new(resource));
+        }
+    }
 }
 
 /// Stops serving what a definition asked for; its names are free for others.

@@ -16,6 +16,8 @@ mod patches;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]
+mod snapshots;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tcp;
