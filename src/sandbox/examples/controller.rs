@@ -6,7 +6,10 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{ConfigMap, Pod},
+};
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams, PostParams},
@@ -43,7 +46,7 @@ async fn reconcile(config: Arc<ConfigMap>, client: Arc<Client>) -> Result<Action
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sandbox = Sandbox::new("example");
     let client = Client::new(sandbox.client_router("controller"), "default");
-    let takes_an_hour = Script(|_| (Duration::from_hours(1), Outcome::exit(0)));
+    let takes_an_hour = Script(|_: &Pod| (Duration::from_hours(1), Outcome::exit(0)));
     let mut tasks = JoinSet::new();
     tasks.spawn(sandbox.run_controllers());
     tasks.spawn(sandbox.run_pods(takes_an_hour));
