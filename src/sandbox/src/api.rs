@@ -187,13 +187,7 @@ impl Call {
                     )));
                 }
                 found if found == wanted => {}
-                found => {
-                    let field = if field == "kind" { field } else { "API version" };
-                    return Err(Refusal::bad_request(format!(
-                        "the {field} in the data ({found}) does not match the expected {field} \
-                         ({wanted})"
-                    )));
-                }
+                found => return Err(mismatch(field, found, &wanted)),
             }
             body[field] = wanted.into();
         }
@@ -248,4 +242,12 @@ impl Call {
             }
         }
     }
+}
+
+/// A body is not of the kind, or of the version, that its path is of.
+fn mismatch(field: &str, found: &str, wanted: &str) -> Refusal {
+    let field = if field == "kind" { field } else { "API version" };
+    Refusal::bad_request(format!(
+        "the {field} in the data ({found}) does not match the expected {field} ({wanted})"
+    ))
 }

@@ -154,6 +154,15 @@ pub(crate) struct Name {
     pub(crate) short: String,
 }
 
+/// What an object in another one is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Holds {
+    #[default]
+    Fields,
+    /// An object of a kind of its own, with metadata.
+    Resource,
+}
+
 /// One node of a schema.
 #[derive(Debug, Default)]
 pub(crate) struct Node {
@@ -168,8 +177,7 @@ pub(crate) struct Node {
     /// What values of keys that are not properties look like.
     pub(crate) additional: Option<Arc<Self>>,
     pub(crate) items: Option<Arc<Self>>,
-    /// Whether this is an object of a kind of its own.
-    pub(crate) embeds: bool,
+    pub(crate) holds: Holds,
     pub(crate) merge: Merge,
     /// How strategic merge patches treat single properties.
     pub(crate) strategies: BTreeMap<String, Strategy>,

@@ -29,7 +29,7 @@ pub(super) fn document(exchange: &Exchange) -> Result<Response<Body>> {
     if let Route::Core | Route::Groups = exchange.route
         && aggregated::is_wanted(&exchange.accept)
     {
-        return aggregated::document(exchange, registry);
+        return Ok(aggregated::document(exchange, registry));
     }
     let document = match &exchange.route {
         Route::Unknown => return Ok(health::not_found()),

@@ -43,17 +43,15 @@ pub(super) fn answer(question: &str, path: &str, query: &Query) -> Response<Body
         let before = excluded.len();
         excluded.retain(|it| *it != check);
         let state = if excluded.len() < before { "excluded: ok" } else { "ok" };
-        text.push_str(&format!("[+]{check} {state}\n"));
+        text.extend(["[+]", check, " ", state, "\n"]);
     }
     if !excluded.is_empty() {
         excluded.sort_unstable();
         let names: Vec<String> = excluded.iter().map(|it| format!("{it:?}")).collect();
-        let names = names.join(",");
-        text.push_str(&format!(
-            "warn: some health checks cannot be excluded: no matches for {names}\n"
-        ));
+        let warning = "warn: some health checks cannot be excluded: no matches for ";
+        text.extend([warning, &names.join(","), "\n"]);
     }
-    text.push_str(&format!("{question} check passed\n"));
+    text.extend([question, " check passed\n"]);
     plain(200, text)
 }
 

@@ -36,6 +36,16 @@ enum Transform {
     MetadataList,
 }
 
+/// What a client wants made of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    /// Nothing.
+    Plain,
+    Made(Transform),
+    /// What is not to be had.
+    Unknown,
+}
+
 /// One of the alternatives of an `Accept` header.
 struct Clause<'a> {
     media: &'a str,
@@ -68,19 +78,19 @@ impl<'a> Clause<'a> {
         self.media == media || matches!(self.media, "*/*" | "application/*")
     }
 
-    /// What it wants made of an object, or nothing when that is not to be had.
-    fn transform(&self) -> Option<Option<Transform>> {
+    /// What it wants made of an object.
+    fn transform(&self) -> Wish {
         let of = [self.parameter("as"), self.parameter("g"), self.parameter("v")];
         let transform = match of {
-            ["", "", ""] => return Some(None),
+            ["", "", ""] => return Wish::Plain,
             ["Table", "meta.k8s.io", "v1" | "v1beta1"] => Transform::Table,
             ["PartialObjectMetadata", "meta.k8s.io", "v1" | "v1beta1"] => Transform::Metadata,
             ["PartialObjectMetadataList", "meta.k8s.io", "v1" | "v1beta1"] => {
                 Transform::MetadataList
             }
-            _ => return None,
+            _ => return Wish::Unknown,
         };
-        Some(Some(transform))
+        Wish::Made(transform)
     }
 }
 
@@ -100,7 +110,7 @@ pub(super) fn check_plain(accept: &str) -> Result<()> {
     }
     let clauses = Clause::all(accept);
     check_known(&clauses, &[JSON, YAML, PROTOBUF])?;
-    let has = |it: &Clause<'_>| (it.takes(JSON) || it.takes(YAML)) && it.transform() == Some(None);
+    let has = |it: &Clause<'_>| (it.takes(JSON) || it.takes(YAML)) && it.transform() == Wish::Plain;
     if clauses.iter().any(has) { Ok(()) } else { Err(none_of(&[JSON, YAML, PROTOBUF])) }
 }
 
@@ -120,7 +130,8 @@ pub(super) fn form(exchange: &Exchange, target: &Target) -> Result<Form> {
     }
     let watches = exchange.method == http::Method::GET && exchange.query.is_set("watch");
     let usable = |it: &&Clause<'_>| it.takes(JSON) || !watches && it.takes(YAML);
-    let found = clauses.iter().filter(usable).find_map(Clause::transform);
+    let found =
+        clauses.iter().filter(usable).map(Clause::transform).find(|it| *it != Wish::Unknown);
     let Some(transform) = found else {
         return Err(none_of(match (watches, custom) {
             (true, false) => &[WATCHED_JSON, WATCHED_PROTOBUF],
@@ -129,7 +140,7 @@ pub(super) fn form(exchange: &Exchange, target: &Target) -> Result<Form> {
             (false, true) => &[JSON, YAML],
         }));
     };
-    let Some(transform) = transform else { return Ok(Form::Whole) };
+    let Wish::Made(transform) = transform else { return Ok(Form::Whole) };
     if transform == Transform::Table {
         return Ok(Form::Table(include(&exchange.query)?));
     }

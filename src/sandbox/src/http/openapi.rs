@@ -105,7 +105,9 @@ fn index(registry: &Registry) -> Value {
     };
     add("", "v1");
     for (group, versions) in registry.groups() {
-        versions.into_iter().for_each(|version| add(group, version));
+        for version in versions {
+            add(group, version);
+        }
     }
     json!({"paths": paths})
 }
@@ -124,7 +126,8 @@ fn hash(registry: &Registry, group: &str, version: &str) -> String {
     for (resource, served) in registry.within(group, version) {
         made_of.push_str(&resource.kind);
         if let Source::Custom(schema) = served.schema.source() {
-            made_of.push_str(&format!("{} {} {schema}", resource.plural, resource.namespaced));
+            let shape = format!("{} {} {schema}", resource.plural, resource.namespaced);
+            made_of.push_str(&shape);
         }
     }
     discovery::tag(made_of.as_bytes())

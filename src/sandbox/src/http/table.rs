@@ -61,24 +61,26 @@ const CREATED: Cell = Cell {
     ..Cell::text("Created At", |it, _| it["metadata"]["creationTimestamp"].clone())
 };
 
+/// What a row shows of an object.
+type Cells = Box<dyn Fn(&Value) -> Vec<Value>>;
+
 pub(super) fn of(target: &Target, page: &Page, (now, include): (Timestamp, Include)) -> Value {
-    let (definitions, cells): (Vec<Value>, Box<dyn Fn(&Value) -> Vec<Value>>) =
-        if target.resource.is_custom() {
-            let columns = target.version().map(|it| it.columns.clone()).unwrap_or_default();
-            let columns = if columns.is_empty() { vec![custom_age()] } else { columns };
-            let definitions = columns.iter().map(custom_definition);
-            let definitions = std::iter::once(definition(&NAME)).chain(definitions).collect();
-            let cells = move |it: &Value| {
-                let cells = columns.iter().map(|column| custom_cell(column, it, now));
-                std::iter::once(object::name(it).into()).chain(cells).collect()
-            };
-            (definitions, Box::new(cells))
-        } else {
-            let columns = built_in(&target.resource.table);
-            let definitions = columns.iter().map(definition).collect();
-            let cells = move |it: &Value| columns.iter().map(|cell| (cell.of)(it, now)).collect();
-            (definitions, Box::new(cells))
+    let (definitions, cells): (Vec<Value>, Cells) = if target.resource.is_custom() {
+        let columns = target.version().map(|it| it.columns.clone()).unwrap_or_default();
+        let columns = if columns.is_empty() { vec![custom_age()] } else { columns };
+        let definitions = columns.iter().map(custom_definition);
+        let definitions = std::iter::once(definition(&NAME)).chain(definitions).collect();
+        let cells = move |it: &Value| {
+            let cells = columns.iter().map(|column| custom_cell(column, it, now));
+            std::iter::once(object::name(it).into()).chain(cells).collect()
         };
+        (definitions, Box::new(cells))
+    } else {
+        let columns = built_in(&target.resource.table);
+        let definitions = columns.iter().map(definition).collect();
+        let cells = move |it: &Value| columns.iter().map(|cell| (cell.of)(it, now)).collect();
+        (definitions, Box::new(cells))
+    };
     let rows: Vec<Value> = page
         .objects
         .iter()

@@ -168,7 +168,7 @@ fn newer(object: &Value, faults: &mut Faults) {
     }
     for name in ["firstTimestamp", "lastTimestamp", "count", "source"] {
         let value = field(name).value;
-        let is_set = value.as_object().map_or(!value.is_null(), |it| !it.is_empty());
+        let is_set = value.as_object().map_or_else(|| !value.is_null(), |it| !it.is_empty());
         if is_set && *value != json!(0) {
             faults.push(field(name).invalid_blank("needs to be unset"));
         }

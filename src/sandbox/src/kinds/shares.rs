@@ -200,11 +200,9 @@ fn limits(object: &Value) -> Faults {
                 container_resource(name, &amount.path, &mut faults);
             }
         } else if kind.text() == "Pod" {
-            for field in ["default", "defaultRequest"].map(|it| item.at(it)) {
-                if field.is_set() {
-                    faults.push(field.forbidden("may not be specified when `type` is 'Pod'"));
-                }
-            }
+            let set = ["default", "defaultRequest"].map(|it| item.at(it)).into_iter();
+            let set = set.filter(Field::is_set);
+            faults.extend(set.map(|it| it.forbidden("may not be specified when `type` is 'Pod'")));
         } else if kind.text() == "PersistentVolumeClaim"
             && item.value["min"]["storage"].is_null()
             && item.value["max"]["storage"].is_null()

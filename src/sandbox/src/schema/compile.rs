@@ -9,8 +9,8 @@ use crate::{
     object,
     registry::builtin,
     schema::{
-        Bound, Leaf, Merge, Name, Node, Range, Rules, Shared, Type, definitions, formats::Format,
-        merging, patterns,
+        Bound, Holds, Leaf, Merge, Name, Node, Range, Rules, Shared, Type, definitions,
+        formats::Format, merging, patterns,
     },
 };
 
@@ -75,7 +75,7 @@ impl Compiler {
         }
         if schema["x-kubernetes-embedded-resource"] == true {
             self.embed(&mut node);
-            node.embeds = true;
+            node.holds = Holds::Resource;
         }
         Arc::new(node)
     }

@@ -78,7 +78,6 @@ fn check_of(name: &str) -> Option<fn(&str) -> bool> {
 
 macro_rules! pattern {
     ($name:ident, $pattern:expr) => {
-        #[expect(clippy::expect_used, reason = "the pattern is a constant, and a test tries it")]
         static $name: LazyLock<Regex> =
             LazyLock::new(|| Regex::new($pattern).expect("a pattern of this file compiles"));
     };

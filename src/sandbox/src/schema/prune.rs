@@ -71,7 +71,6 @@ fn embedded(owner: &str, field: &str) -> Option<&'static str> {
         ("EphemeralContainer", _) if field != "targetContainerName" => {
             Some("EphemeralContainerCommon")
         }
-        ("EnvFromSource" | "SecretKeySelector" | "ConfigMapKeySelector", _) => None,
         _ => None,
     }
 }
@@ -128,9 +127,8 @@ impl Walk {
         let mut misfit = Ok(());
         map.retain(|key, value| {
             let Some(child) = node.field(key) else {
-                if !node.preserve {
-                    self.unknown.push(Place::Field(place, key).to_string());
-                }
+                let unknown = (!node.preserve).then(|| Place::Field(place, key).to_string());
+                self.unknown.extend(unknown);
                 return node.preserve;
             };
             if self.mode == Mode::Decode && is_left_out(key, value, (node, child)) {

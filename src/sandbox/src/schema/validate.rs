@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     refusal::Cause,
-    schema::{Merge, Node, Range, Rules, Type, formats::Format, lists::counterpart},
+    schema::{Holds, Merge, Node, Range, Rules, Type, formats::Format, lists::counterpart},
 };
 
 /// The faults of the value at a path. What an update leaves as it was may stay so: a schema that
@@ -124,7 +124,7 @@ fn fields(
             found.merge(check(item, old, child, &join(path, key)));
         }
     }
-    if node.embeds {
+    if node.holds == Holds::Resource {
         identity(map, path, found);
     }
     for name in node.rules.required.iter().filter(|it| !map.contains_key(*it)) {
@@ -252,7 +252,9 @@ fn combinations(value: &Value, old: Option<&Value>, rules: &Rules, path: &str) -
         let tried = try_each(&rules.all_of);
         let right = tried.iter().filter(|it| it.faults.is_empty()).count();
         let is_wrong = right < tried.len();
-        tried.into_iter().for_each(|it| all.merge(it));
+        for it in tried {
+            all.merge(it);
+        }
         if is_wrong {
             let none = if right == 0 { ". None validated" } else { "" };
             all.add_general(&format!("{quoted} must validate all the schemas (allOf){none}"));

@@ -49,7 +49,7 @@ pub(super) fn pod(job: &Value, birth: Birth) -> Value {
 
 /// The name's beginning; an index is never cut off.
 fn prefix(job: &str, index: Option<u32>) -> String {
-    let tail = index.map_or("-".to_owned(), |it| format!("-{it}-"));
+    let tail = index.map_or_else(|| "-".to_owned(), |it| format!("-{it}-"));
     let room = if index.is_some() { PREFIX - tail.len() } else { PREFIX };
     let head: String = job.chars().take(room).collect();
     format!("{head}{tail}")

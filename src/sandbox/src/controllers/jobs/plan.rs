@@ -240,7 +240,7 @@ impl Plan {
         let mut pods = self.tally.active.clone();
         pods.sort_by_cached_key(|it| Reverse(it.worth()));
         let mut seen = BTreeSet::new();
-        pods.retain(|it| !self.tally.index(sight, it).is_some_and(|index| seen.insert(index)));
+        pods.retain(|it| !sight.index(it).is_some_and(|index| seen.insert(index)));
         pods
     }
 

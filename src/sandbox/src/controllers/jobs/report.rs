@@ -169,7 +169,7 @@ fn released(sight: Sight<'_>, plan: &Plan) -> (Vec<Pod>, Value) {
             continue;
         }
         released.push(pod.clone());
-        let counts = sight.indexed().is_none() || plan.tally.index(sight, pod).is_some();
+        let counts = sight.indexed().is_none() || sight.index(pod).is_some();
         if !counts || is_uncounted(sight.job, pod) {
             continue;
         }

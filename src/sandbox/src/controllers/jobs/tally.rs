@@ -37,6 +37,12 @@ impl Sight<'_> {
         self.number("completions").filter(|_| indexed).and_then(|it| u32::try_from(it).ok())
     }
 
+    /// The Pod's index, if the Job has that many.
+    pub(super) fn index(&self, pod: &Pod) -> Option<u32> {
+        let completions = self.indexed()?;
+        pod.index().filter(|it| *it < completions)
+    }
+
     pub(super) fn limit_per_index(&self) -> Option<i64> {
         self.number("backoffLimitPerIndex")
     }
@@ -91,7 +97,7 @@ impl Tally {
     fn add(&mut self, sight: Sight<'_>, pod: &Pod) {
         if pod.succeeded() {
             self.succeeded += 1;
-            self.completed.extend(self.index(sight, pod));
+            self.completed.extend(sight.index(pod));
         } else if pod.failed(self.replacement) {
             match policy::on_failure(sight.job, pod) {
                 Action::Ignore => {}
@@ -101,24 +107,16 @@ impl Tally {
                 }
                 action => {
                     self.failed += 1;
-                    let spent = sight
-                        .limit_per_index()
-                        .is_some_and(|it| i64::from(pod.earlier_failures()) >= it);
-                    if spent || action == Action::FailIndex {
-                        self.failed_indexes.extend(self.index(sight, pod));
-                    }
+                    let earlier = i64::from(pod.earlier_failures());
+                    let is_spent = sight.limit_per_index().is_some_and(|it| earlier >= it);
+                    let ends = is_spent || action == Action::FailIndex;
+                    self.failed_indexes.extend(sight.index(pod).filter(|_| ends));
                 }
             }
         } else {
             return;
         }
         self.ended.push(pod.clone());
-    }
-
-    /// The Pod's index, if the Job has that many.
-    pub(super) fn index(&self, sight: Sight<'_>, pod: &Pod) -> Option<u32> {
-        let completions = sight.indexed()?;
-        pod.index().filter(|it| *it < completions)
     }
 
     pub(super) fn ready(&self) -> usize {

@@ -10,7 +10,6 @@ use crate::{
         discovery::{groups, names, subresources, tag, tagged, verbs},
         route::Route,
     },
-    refusal::Result,
     registry::{Registry, Resource, Version},
 };
 
@@ -26,7 +25,7 @@ pub(super) fn is_wanted(accept: &str) -> bool {
     })
 }
 
-pub(super) fn document(exchange: &Exchange, registry: &Registry) -> Result<Response<Body>> {
+pub(super) fn document(exchange: &Exchange, registry: &Registry) -> Response<Body> {
     let items: Vec<Value> = if exchange.route == Route::Core {
         vec![discovered(registry, "", &["v1"])]
     } else {
@@ -45,7 +44,7 @@ pub(super) fn document(exchange: &Exchange, registry: &Registry) -> Result<Respo
     if headers.contains_key(header::CONTENT_TYPE) {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA));
     }
-    Ok(response)
+    response
 }
 
 fn discovered(registry: &Registry, group: &str, versions: &[&str]) -> Value {

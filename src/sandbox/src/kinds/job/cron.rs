@@ -132,15 +132,13 @@ fn range(text: &str, (least, most, names): (u32, u32, &[&str])) -> Result<(), St
         })
     };
     let (bounds, step) = text.split_once('/').map_or((text, None), |(it, step)| (it, Some(step)));
-    let (first, last) = match bounds {
-        "*" | "?" => (least, most),
-        _ => match bounds.split_once('-') {
-            Some((first, last)) => (number(first)?, number(last)?),
-            None => {
-                let first = number(bounds)?;
-                (first, if step.is_some() { most } else { first })
-            }
-        },
+    let (first, last) = if matches!(bounds, "*" | "?") {
+        (least, most)
+    } else if let Some((first, last)) = bounds.split_once('-') {
+        (number(first)?, number(last)?)
+    } else {
+        let first = number(bounds)?;
+        (first, if step.is_some() { most } else { first })
     };
     if first < least {
         return Err(format!("beginning of range ({first}) below minimum ({least}): {text}"));

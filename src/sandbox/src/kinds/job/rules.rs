@@ -110,21 +110,18 @@ fn validate_spec(spec: &Field<'_>, faults: &mut Faults) {
     failure_rules(&failures, faults);
     pod::validate_template(&template, faults);
     restart(&template.at("spec").at("restartPolicy"), &failures, faults);
-    let replacement: &[&str] = match failures.is_set() {
-        true => &["Failed"],
-        false => &["Failed", "TerminatingOrFailed"],
-    };
+    let replacement: &[&str] =
+        if failures.is_set() { &["Failed"] } else { &["Failed", "TerminatingOrFailed"] };
     spec.at("podReplacementPolicy").maybe_one_of(replacement, faults);
 }
 
 fn restart(policy: &Field<'_>, failures: &Field<'_>, faults: &mut Faults) {
     match policy.text() {
-        "Never" => {}
         "OnFailure" if failures.is_set() => {
             let detail = "only \"Never\" is supported when podFailurePolicy is specified";
             faults.push(policy.invalid(detail));
         }
-        "OnFailure" => {}
+        "Never" | "OnFailure" => {}
         "" | "Always" => faults.push(policy.required("valid values: \"OnFailure\", \"Never\"")),
         _ => faults.push(policy.unsupported(&["OnFailure", "Never"])),
     }
@@ -145,11 +142,9 @@ fn failure_rules(policy: &Field<'_>, faults: &mut Faults) {
         }
         if codes.is_set() {
             codes.at("operator").one_of(&["In", "NotIn"], faults);
-            for value in codes.each("values") {
-                if *value.value == 0 && codes.value["operator"] == "In" {
-                    faults.push(value.invalid("must not be 0 for the In operator"));
-                }
-            }
+            let is_in = codes.value["operator"] == "In";
+            let zeros = codes.each("values").filter(|it| is_in && *it.value == 0);
+            faults.extend(zeros.map(|it| it.invalid("must not be 0 for the In operator")));
         }
     }
 }

@@ -26,8 +26,9 @@ pub(super) fn validate_all(spec: &Field<'_>, volumes: &Volumes<'_>, faults: &mut
             container_name(&name, &mut names, faults);
             validate(&container, list, volumes, faults);
             for port in container.each("ports") {
-                host_port(&port, on_host, &mut taken, faults);
+                host_port(&port, &mut taken, faults);
             }
+            container.each("ports").filter(|_| on_host).for_each(|it| same_port(&it, faults));
         }
     }
 }
@@ -108,14 +109,20 @@ fn ports(container: &Field<'_>, faults: &mut Faults) {
     }
 }
 
-fn host_port(port: &Field<'_>, on_host: bool, taken: &mut Vec<String>, faults: &mut Faults) {
+/// On the host's network a port is the host's.
+fn same_port(port: &Field<'_>, faults: &mut Faults) {
+    let host = port.at("hostPort");
+    let is_set = host.value.as_i64().is_some_and(|it| it != 0);
+    if is_set && *host.value != port.value["containerPort"] {
+        faults.push(host.invalid("must match `containerPort` when `hostNetwork` is true"));
+    }
+}
+
+fn host_port(port: &Field<'_>, taken: &mut Vec<String>, faults: &mut Faults) {
     let host = port.at("hostPort");
     let number = host.value.as_i64().unwrap_or_default();
     if number == 0 {
         return;
-    }
-    if on_host && *host.value != port.value["containerPort"] {
-        faults.push(host.invalid("must match `containerPort` when `hostNetwork` is true"));
     }
     let text = |field: &str| port.value[field].as_str().unwrap_or_default();
     let key = format!("{}/{}/{number}", text("protocol"), text("hostIP"));

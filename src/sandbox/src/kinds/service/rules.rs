@@ -14,16 +14,15 @@ pub(super) fn validate(object: &Value, old: Option<&Value>) -> Faults {
     let mut faults = Vec::new();
     let spec = Field::of(object, "spec");
     let kind = spec.at("type");
-    let is_headless = spec.value["clusterIP"] == "None";
     if let Some(old) = old {
         unchanged(&spec, &old["spec"], &mut faults);
     }
     let list = spec.at("ports");
-    if list.is_empty_list() && !is_headless && kind.text() != "ExternalName" {
+    if list.is_empty_list() && !is_headless(&spec) && kind.text() != "ExternalName" {
         faults.push(list.required(""));
     }
-    by_type(&spec, is_headless, &mut faults);
-    ports(&spec, is_headless, &mut faults);
+    by_type(&spec, &mut faults);
+    ports(&spec, &mut faults);
     spec.at("selector").labels(&mut faults);
     spec.at("sessionAffinity").one_of(&["ClientIP", "None"], &mut faults);
     addresses(&spec, &mut faults);
@@ -32,8 +31,13 @@ pub(super) fn validate(object: &Value, old: Option<&Value>) -> Faults {
     }
     kind.one_of(&TYPES, &mut faults);
     traffic(&spec, &mut faults);
-    families(&spec, is_headless, &mut faults);
+    families(&spec, &mut faults);
     faults
+}
+
+/// Whether it has no address of its own.
+fn is_headless(spec: &Field<'_>) -> bool {
+    spec.value["clusterIP"] == "None"
 }
 
 /// An address stays for as long as there is one at all.
@@ -46,9 +50,9 @@ fn unchanged(spec: &Field<'_>, old: &Value, faults: &mut Faults) {
     }
 }
 
-fn by_type(spec: &Field<'_>, is_headless: bool, faults: &mut Faults) {
+fn by_type(spec: &Field<'_>, faults: &mut Faults) {
     match spec.value["type"].as_str().unwrap_or_default() {
-        kind @ ("LoadBalancer" | "NodePort") if is_headless => {
+        kind @ ("LoadBalancer" | "NodePort") if is_headless(spec) => {
             let path = format!("{}.clusterIPs[0]", spec.path);
             let detail = format!("may not be set to 'None' for {kind} services");
             faults.push(Cause::invalid(path, &"None".into(), &detail));
@@ -68,7 +72,7 @@ fn by_type(spec: &Field<'_>, is_headless: bool, faults: &mut Faults) {
     }
 }
 
-fn ports(spec: &Field<'_>, is_headless: bool, faults: &mut Faults) {
+fn ports(spec: &Field<'_>, faults: &mut Faults) {
     let many = spec.value["ports"].as_array().is_some_and(|it| it.len() > 1);
     let mut names = Vec::new();
     let mut taken = Vec::new();
@@ -92,7 +96,7 @@ fn ports(spec: &Field<'_>, is_headless: bool, faults: &mut Faults) {
         if protocol.is_set() {
             protocol.qualified(faults);
         }
-        if is_headless {
+        if is_headless(spec) {
             continue;
         }
         let of_cluster = spec.value["type"] == "ClusterIP";
@@ -153,9 +157,9 @@ fn traffic(spec: &Field<'_>, faults: &mut Faults) {
 }
 
 /// There is one family of addresses here.
-fn families(spec: &Field<'_>, is_headless: bool, faults: &mut Faults) {
+fn families(spec: &Field<'_>, faults: &mut Faults) {
     let selects = spec.value["selector"].as_object().is_some_and(|it| !it.is_empty());
-    if is_headless && !selects {
+    if is_headless(spec) && !selects {
         return;
     }
     for family in spec.each("ipFamilies") {

@@ -92,7 +92,7 @@ pub(super) fn is_uri(text: &str) -> bool {
     let Some((scheme, rest)) = scheme_of(text) else { return false };
     let path = rest.split('?').next().unwrap_or_default();
     if !path.starts_with('/') {
-        return scheme && !path.is_empty() || scheme && rest.starts_with('?');
+        return scheme && (!path.is_empty() || rest.starts_with('?'));
     }
     let Some(authority) = path.strip_prefix("//").filter(|_| scheme) else {
         return is_escaped(path);

@@ -20,14 +20,14 @@ pub(super) fn is_isbn10(text: &str) -> bool {
     };
     let body = digits(body);
     let sum: u32 = (1..).zip(&body).map(|(weight, digit)| weight * digit).sum();
-    body.len() == 9 && (sum + 10 * last) % 11 == 0
+    body.len() == 9 && (sum + 10 * last).is_multiple_of(11)
 }
 
 pub(super) fn is_isbn13(text: &str) -> bool {
     let text = bare(text);
     let all = digits(&text);
     let sum: u32 = [1, 3].iter().cycle().zip(&all).map(|(weight, digit)| weight * digit).sum();
-    all.len() == 13 && text.len() == 13 && sum % 10 == 0
+    all.len() == 13 && text.len() == 13 && sum.is_multiple_of(10)
 }
 
 /// The check that cards carry: every second digit twice.
@@ -44,5 +44,5 @@ pub(super) fn is_credit_card(text: &str) -> bool {
             (_, twice) => twice,
         })
         .sum();
-    begins && (12..=19).contains(&all.len()) && sum % 10 == 0
+    begins && (12..=19).contains(&all.len()) && sum.is_multiple_of(10)
 }

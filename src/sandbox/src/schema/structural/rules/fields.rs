@@ -81,15 +81,18 @@ impl Look<'_> {
             }
             Expr::Map(map) => {
                 for entry in &map.entries {
-                    if let EntryExpr::MapEntry(entry) = &entry.expr {
-                        self.expression(&entry.key, scope);
-                        self.expression(&entry.value, scope);
-                    }
+                    self.entry(&entry.expr, scope);
                 }
                 None
             }
             Expr::Struct(_) | Expr::Literal(_) | Expr::Unspecified => None,
         }
+    }
+
+    fn entry(&mut self, entry: &EntryExpr, scope: &mut Scope<'_>) {
+        let EntryExpr::MapEntry(entry) = entry else { return };
+        self.expression(&entry.key, scope);
+        self.expression(&entry.value, scope);
     }
 
     fn call<'a>(&mut self, call: &CallExpr, scope: &mut Scope<'a>) -> Option<&'a Value> {
