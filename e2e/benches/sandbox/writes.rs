@@ -85,7 +85,7 @@ async fn bare_lease_writes(router: &Router) -> anyhow::Result<f64> {
         let answer = router.clone().oneshot(request.body(Body::from(lease.to_string()))?).await?;
         let answer = axum::body::to_bytes(answer.into_body(), usize::MAX).await?;
         let read: Value = serde_json::from_slice(&answer)?;
-        version = read["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+        read["metadata"]["resourceVersion"].as_str().unwrap_or_default().clone_into(&mut version);
         anyhow::ensure!(!version.is_empty(), "{read}");
         Ok(())
     })
@@ -122,7 +122,7 @@ async fn rate(mut write: impl AsyncFnMut() -> anyhow::Result<()>) -> anyhow::Res
         done += 50;
     }
     let spent = if tokio::runtime::Handle::current().metrics().num_workers() == 1 {
-        cpu() - before
+        cpu().saturating_sub(before)
     } else {
         began.elapsed()
     };

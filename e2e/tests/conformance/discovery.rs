@@ -124,10 +124,10 @@ async fn both_forms_of_discovery_agree() {
         let mut together = BTreeSet::new();
         for it in item["versions"][0]["resources"].as_array().unwrap() {
             together.insert((text(&it["resource"]), it["verbs"].to_string()));
-            for part in it["subresources"].as_array().into_iter().flatten() {
-                let name = format!("{}/{}", text(&it["resource"]), text(&part["subresource"]));
-                together.insert((name, part["verbs"].to_string()));
-            }
+            let parts = it["subresources"].as_array().into_iter().flatten();
+            let name =
+                |part: &Value| format!("{}/{}", text(&it["resource"]), text(&part["subresource"]));
+            together.extend(parts.map(|part| (name(part), part["verbs"].to_string())));
         }
         let path =
             if group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{group}/v1") };

@@ -81,8 +81,7 @@ impl Ground {
         };
         let namespace = unique("case");
         let client = connect(&kubeconfig, &namespace, |_| {}).await;
-        let _controllers = controllers;
-        let ground = Self { client, kubeconfig, namespace, cluster, _controllers };
+        let ground = Self { client, kubeconfig, namespace, cluster, _controllers: controllers };
         ground.found(&ground.namespace).await;
         ground
     }
@@ -128,6 +127,7 @@ impl Ground {
     }
 
     /// A name that no other case has.
+    #[expect(clippy::unused_self, reason = "names belong to the ground that they are used on")]
     pub(crate) fn unique(&self, stem: &str) -> String {
         unique(stem)
     }
@@ -211,15 +211,14 @@ impl Drop for Ground {
     fn drop(&mut self) {
         let Cluster::Given = self.cluster else { return };
         let (kubeconfig, namespace) = (self.kubeconfig.clone(), self.namespace.clone());
-        let ended = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async {
-                let client = connect(&kubeconfig, &namespace, |_| {}).await;
-                let path = format!("/api/v1/namespaces/{namespace}");
-                drop(ask(&client, Request::delete(path), "").await);
-            });
-        });
-        drop(ended.join());
+        let end = async move {
+            let client = connect(&kubeconfig, &namespace, |_| {}).await;
+            let path = format!("/api/v1/namespaces/{namespace}");
+            drop(ask(&client, Request::delete(path), "").await);
+        };
+        // The case's own runtime may be on its way out.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        drop(std::thread::spawn(move || runtime.unwrap().block_on(end)).join());
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::programs::{Program, with_each_helm};
 
-const CONFIG: &str = r#"
+const CONFIG: &str = r"
 apiVersion: v1
 kind: ConfigMap
 metadata:
@@ -15,7 +15,7 @@ data:
 {{- if .Values.more }}
   more: {{ .Values.more | quote }}
 {{- end }}
-"#;
+";
 
 const DEPLOYMENT: &str = r#"
 apiVersion: apps/v1
@@ -46,7 +46,7 @@ fn chart(helm: &Program, templates: &[(&str, &str)]) {
 /// An object as the server has it.
 async fn read(helm: &Program, path: &str) -> Value {
     let namespace = helm.ground.namespace();
-    let (root, plural) = path.split_once(" ").unwrap();
+    let (root, plural) = path.split_once(' ').unwrap();
     helm.ground.get(&format!("{root}/namespaces/{namespace}/{plural}")).await.json()
 }
 

@@ -149,8 +149,8 @@ pub(crate) fn is(kind: &'static str) -> impl Fn(&Value) -> bool {
     move |status| condition(status, kind).is_some_and(|it| it.0 == "True")
 }
 
-fn true_because(reason: &str, message: &str) -> Option<(String, String, String)> {
-    Some(("True".to_owned(), reason.to_owned(), message.to_owned()))
+fn true_because(reason: &str, message: &str) -> (String, String, String) {
+    ("True".to_owned(), reason.to_owned(), message.to_owned())
 }
 
 /// A Job makes a Pod from its template that it owns, with labels that name it and a finalizer that keeps
@@ -212,7 +212,7 @@ async fn a_job_is_complete_when_its_pod_has_succeeded() {
     bench.ends(&pod, 0).await;
     let status = bench.status_when("the end", is("Complete")).await;
 
-    let met = true_because("CompletionsReached", "Reached expected number of succeeded pods");
+    let met = Some(true_because("CompletionsReached", "Reached expected number of succeeded pods"));
     assert_eq!(condition(&status, "Complete"), met);
     assert_eq!(condition(&status, "SuccessCriteriaMet"), met);
     assert_eq!((&status["succeeded"], &status["active"]), (&json!(1), &Value::Null));
@@ -233,7 +233,8 @@ async fn a_job_without_retries_fails_with_its_pod() {
     bench.ends(&pod, 1).await;
     let status = bench.status_when("the end", is("Failed")).await;
 
-    let why = true_because("BackoffLimitExceeded", "Job has reached the specified backoff limit");
+    let why =
+        Some(true_because("BackoffLimitExceeded", "Job has reached the specified backoff limit"));
     assert_eq!(condition(&status, "Failed"), why);
     assert_eq!(condition(&status, "FailureTarget"), why);
     assert_eq!((&status["failed"], &status["completionTime"]), (&json!(1), &Value::Null));
@@ -270,7 +271,10 @@ async fn a_suspended_job_has_no_pods() {
 
     let status = bench.status_when("the suspension", is("Suspended")).await;
 
-    assert_eq!(condition(&status, "Suspended"), true_because("JobSuspended", "Job suspended"));
+    assert_eq!(
+        condition(&status, "Suspended"),
+        Some(true_because("JobSuspended", "Job suspended"))
+    );
     assert_eq!(status["startTime"], Value::Null);
     assert!(bench.pods().await.is_empty());
     assert_eq!(bench.event("Suspended").await["message"], "Job suspended");
@@ -324,7 +328,8 @@ async fn a_job_fails_at_its_deadline() {
 
     let status = bench.status_when("the end", is("Failed")).await;
 
-    let why = true_because("DeadlineExceeded", "Job was active longer than specified deadline");
+    let why =
+        Some(true_because("DeadlineExceeded", "Job was active longer than specified deadline"));
     assert_eq!(condition(&status, "Failed"), why);
     assert_eq!(condition(&status, "FailureTarget"), why);
     assert_eq!((&status["failed"], &status["active"]), (&json!(1), &Value::Null));

@@ -3,6 +3,7 @@
 //! Nothing: a sandbox for each case. `KUBEBUILDER_ASSETS`: one etcd and kube-apiserver for all, started
 //! here. `KUBECONFIG`: that cluster. Where the sandbox and a real server differ, the sandbox is wrong.
 #![expect(clippy::unwrap_used, reason = "a case that cannot go on has failed")]
+#![expect(clippy::needless_pass_by_value, reason = "bodies are written where they are sent")]
 #![expect(clippy::panic, reason = "what a case expected and did not see ends it")]
 
 mod accounts;
