@@ -9,6 +9,9 @@ use serde_json::Value;
 const MAX_LINES: usize = 500;
 const MAX_HEADER: usize = 6;
 
+/// How many rules a sandbox can break at least, each noticed by the suite.
+const LEAST_BREAKAGES: usize = 25;
+
 /// How many rules of Kubernetes the conformance suite holds a cluster to.
 const LEAST_CASES: usize = 150;
 
@@ -284,6 +287,35 @@ fn every_case_of_conformance_names_its_rule_and_where_it_is_written() {
         "a case states its rule, and then on a line of its own where Kubernetes documents it",
     );
     assert!(cases >= LEAST_CASES, "{cases} cases, of at least {LEAST_CASES}");
+}
+
+#[test]
+fn every_breakage_of_the_sandbox_has_a_case_that_bites() {
+    let sources = sources();
+    let source =
+        |path: &str| sources.get(&top().join(path)).map(String::as_str).unwrap_or_default();
+    let table = source("e2e/tests/conformance/bites.rs");
+    let lines = source("src/sandbox/src/breakage.rs").lines();
+    let breakages: Vec<&str> = lines
+        .filter(|it| it.ends_with("\","))
+        .filter_map(|it| it.split_once(" = \"").map(|(name, _)| name.trim()))
+        .collect();
+    let rows: Vec<&str> = table.split("(Breakage::").skip(1).collect();
+    let has_row = |name: &str| rows.iter().any(|it| it.split(',').next() == Some(name));
+    let mut bad: Vec<String> =
+        breakages.iter().filter(|it| !has_row(it)).map(|it| format!("{it}: no row")).collect();
+    for row in &rows {
+        let case = row.split('"').nth(1).unwrap_or_default();
+        let (module, name) = case.split_once("::").unwrap_or_default();
+        let file = source(&format!("e2e/tests/conformance/{module}.rs"));
+        if name.is_empty() || !file.contains(&format!("async fn {name}() {{")) {
+            bad.push(format!("{case}: no such case"));
+        }
+    }
+
+    none(&bad, "each breakage of the sandbox has a row in bites.rs with a case that notices it");
+    let count = breakages.len();
+    assert!(count >= LEAST_BREAKAGES, "{count} breakages, of at least {LEAST_BREAKAGES}");
 }
 
 /// How many lines the header has; a drawing in it does not count.

@@ -17,13 +17,19 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use kube::client::Body;
 use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use kube_sandbox::{Sandbox, Server};
+use kube_sandbox::{Breakage, Sandbox, Server};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 /// Controllers lag, and a busy machine more so.
 pub(crate) const LONG: Duration = Duration::from_mins(1);
+
+/// Names what the sandbox is to break, to see whether a case notices.
+pub(crate) const BREAKAGE: &str = "KUBE_SANDBOX_BREAKAGE";
+
+/// What does not come at once from a broken sandbox never does.
+const SHORT: Duration = Duration::from_secs(3);
 
 /// How many names this process has made.
 static MADE: AtomicU32 = AtomicU32::new(0);
@@ -74,6 +80,9 @@ impl Ground {
         } else {
             let sandbox = Sandbox::new("conformance");
             sandbox.enforce_rbac();
+            if let Some(breakage) = breakage() {
+                sandbox.set_breakage(breakage);
+            }
             let server = sandbox.serve(([127, 0, 0, 1], 0).into()).await.unwrap();
             controllers.spawn(sandbox.run_controllers());
             let kubeconfig = server.kubeconfig();
@@ -201,8 +210,9 @@ impl Ground {
         what: &str,
         look: impl AsyncFnMut() -> Option<T>,
     ) -> T {
-        let found = look_until(LONG, look).await;
-        found.unwrap_or_else(|| panic!("after {LONG:?} there is still not {what}"))
+        let limit = if breakage().is_some() { SHORT } else { LONG };
+        let found = look_until(limit, look).await;
+        found.unwrap_or_else(|| panic!("after {limit:?} there is still not {what}"))
     }
 }
 
@@ -220,6 +230,17 @@ impl Drop for Ground {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         drop(std::thread::spawn(move || runtime.unwrap().block_on(end)).join());
     }
+}
+
+fn breakage() -> Option<Breakage> {
+    let name = env::var(BREAKAGE).ok()?;
+    Some(name.parse().unwrap_or_else(|why| panic!("{BREAKAGE}: {why}")))
+}
+
+/// Whether cases run on sandboxes, as nothing names another cluster.
+pub(crate) fn is_sandbox() -> bool {
+    let names = |variable: &str| env::var_os(variable).is_some_and(|it| !it.is_empty());
+    Assets::from_env().is_none() && !names("KUBECONFIG")
 }
 
 /// Any request at all, by any client.

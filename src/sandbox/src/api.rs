@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::{
     auth::User,
+    breakage::{Breakage, Broken},
     kinds, object,
     refusal::{Refusal, Result},
     registry::{Resource, Version},
@@ -80,6 +81,8 @@ pub(crate) struct Options {
     pub(crate) strictness: Strictness,
     /// Who writes; nobody in particular when it is the cluster itself.
     pub(crate) user: Option<Arc<User>>,
+    /// What the cluster does not keep to.
+    pub(crate) broken: Broken,
 }
 
 /// A write on its way through the API.
@@ -140,10 +143,15 @@ impl Call {
         &self.target.resource
     }
 
+    pub(crate) fn is_broken(&self, breakage: Breakage) -> bool {
+        self.options.broken.has(breakage)
+    }
+
     /// Turns a body into an object as it is stored: right kind, known fields, stored version.
     fn decode(&self, mut body: Value) -> Result<Draft> {
         self.settle_kind(&mut body)?;
         let version = self.target.version()?;
+        let whole = self.is_broken(Breakage::UnknownFields).then(|| body.clone());
         let mode = if self.resource().is_custom() { Mode::Prune } else { Mode::Decode };
         let mut unknown = schema::prune(&mut body, version.schema.root(), mode).map_err(|why| {
             Refusal::bad_request(format!(
@@ -157,6 +165,7 @@ impl Call {
             unknown.sort();
         }
         let warnings = self.unknown_fields(&unknown)?;
+        body = whole.unwrap_or(body);
         if let Some(shape) = version.shape {
             (shape.to_storage)(&mut body);
         }
@@ -201,11 +210,12 @@ impl Call {
     }
 
     fn unknown_fields(&self, unknown: &[String]) -> Result<Vec<String>> {
+        let is_lenient = self.is_broken(Breakage::LenientStrictness);
         let lines = unknown.iter().map(|it| format!("unknown field \"{it}\""));
         match self.options.strictness {
             Strictness::Ignore => Ok(Vec::new()),
             Strictness::Warn => Ok(lines.collect()),
-            Strictness::Strict if unknown.is_empty() => Ok(Vec::new()),
+            Strictness::Strict if unknown.is_empty() || is_lenient => Ok(Vec::new()),
             Strictness::Strict => {
                 let lines: Vec<String> = lines.collect();
                 Err(Refusal::bad_request(format!(
@@ -222,8 +232,8 @@ impl Call {
     /// Stores an object, unless this is only a rehearsal.
     fn commit(&self, state: &mut State, object: Value) -> Arc<Stored> {
         match self.options.effect {
-            Effect::DryRun => Stored::new(object),
-            Effect::Real => {
+            Effect::DryRun if !self.is_broken(Breakage::RealRehearsals) => Stored::new(object),
+            Effect::DryRun | Effect::Real => {
                 let stored = state.put(&self.resource().table, object);
                 kinds::committed(state, self.resource(), &stored);
                 stored

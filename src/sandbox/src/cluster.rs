@@ -15,6 +15,7 @@ use crate::{
     api::{Call, Effect, Options, Strictness, Target, create},
     audit::Act,
     auth::{Mode, RBAC, bootstrap, signer::Signer},
+    breakage::Broken,
     clock::Clock,
     error::Error,
     fault::Faults,
@@ -192,6 +193,7 @@ impl Options {
             force: false,
             strictness: Strictness::Warn,
             user: None,
+            broken: Broken::default(),
         }
     }
 }

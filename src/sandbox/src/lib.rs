@@ -7,6 +7,7 @@ mod admission;
 mod api;
 mod audit;
 mod auth;
+mod breakage;
 mod clock;
 mod cluster;
 mod controllers;
@@ -33,6 +34,7 @@ mod validate;
 
 pub use crate::{
     audit::AuditEntry,
+    breakage::{Breakage, NoBreakage},
     controllers::Controllers,
     error::Error,
     fault::{Failure, Fault, FaultKind, Latency, Mishap, Requests},

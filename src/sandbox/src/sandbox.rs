@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use crate::{
     audit::{AuditEntry, Entry},
     auth::User,
+    breakage::Breakage,
     cluster::Cluster,
     controllers::Controllers,
     error::Error,
@@ -135,6 +136,11 @@ impl Sandbox {
     /// Ends all faults. The clock stays where it is.
     pub fn clear_faults(&self) {
         self.cluster.faults.clear();
+    }
+
+    /// Breaks a rule of Kubernetes from now on, for good: a test that passes all the same proves nothing.
+    pub fn set_breakage(&self, breakage: Breakage) {
+        self.cluster.lock().broken.add(breakage);
     }
 
     /// Forgets all events so far: watches from an older version get 410, as after a compaction.

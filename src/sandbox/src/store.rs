@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::{
     audit::Audit,
     auth::{self, Index},
+    breakage::{Breakage, Broken},
     object,
     random::Random,
     registry::{Registry, Resource},
@@ -155,6 +156,7 @@ pub(crate) struct State {
     pub(crate) keeps_accounts: bool,
     /// Who may do what, until a role or a binding changes.
     grants: Option<Arc<Index>>,
+    pub(crate) broken: Broken,
 }
 
 impl State {
@@ -170,6 +172,7 @@ impl State {
             authorization: auth::Mode::AlwaysAllow,
             keeps_accounts: false,
             grants: None,
+            broken: Broken::default(),
         };
         let names: Vec<String> = state.registry.all().map(|it| it.table.clone()).collect();
         for name in names {
@@ -266,7 +269,11 @@ impl State {
         self.revision += 1;
         let revision = self.revision;
         let version = Value::String(revision.to_string());
-        object::set_meta(&mut object, "resourceVersion", Some(version));
+        if !self.broken.has(Breakage::VersionsStay)
+            || object::meta(&object, "resourceVersion").is_empty()
+        {
+            object::set_meta(&mut object, "resourceVersion", Some(version));
+        }
 
         let key = Key::of(&object);
         let stored = Stored::new(object);

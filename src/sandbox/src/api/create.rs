@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{
     admission,
     api::{Call, Draft, Owners, Written},
+    breakage::Breakage,
     clock, kinds, object,
     patch::ownership,
     refusal::{Cause, Refusal, Result},
@@ -39,7 +40,8 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
     bear(state, call, &mut object);
 
     let version = call.target.version()?;
-    let defaults = call.resource().is_custom().then(|| version.schema.root());
+    let fills = call.resource().is_custom() && !call.is_broken(Breakage::NoDefaults);
+    let defaults = fills.then(|| version.schema.root());
     if let Some(root) = defaults {
         owners.default(&mut object, root);
     }
@@ -59,7 +61,9 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
     warnings.extend(kinds::warnings(call.resource(), &object));
 
     let key = Key::of(&object);
-    if let Some(found) = state.find(&call.resource().table, &key) {
+    if let Some(found) = state.find(&call.resource().table, &key)
+        && !call.is_broken(Breakage::TakenNames)
+    {
         let subject = call.resource().subject(&key.name);
         let dies = object::is_deleting(&found.value);
         return Err(if dies {
@@ -104,7 +108,7 @@ fn place(state: &State, call: &Call, object: &mut Value) -> Result<()> {
 
     let subject = crate::refusal::Subject { group: "", kind: "namespaces", name: namespace };
     let home = state.namespace(namespace).ok_or_else(|| Refusal::not_found(&subject))?;
-    if !object::is_deleting(&home.value) {
+    if !object::is_deleting(&home.value) || call.is_broken(Breakage::OpenNamespaces) {
         return Ok(());
     }
     let why = format!(

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{Call, Effect, Target, Written},
+    breakage::Breakage,
     clock, kinds, object,
     refusal::{Cause, Refusal, Result, Subject},
     selector::Selector,
@@ -82,11 +83,14 @@ impl Deletion {
 /// Deletes one object.
 pub(crate) fn delete(state: &mut State, call: &Call, deletion: &Deletion) -> Result<Written> {
     let existing = call.target.existing(state)?;
-    check_preconditions(call, &existing.value, deletion)?;
+    if !call.is_broken(Breakage::DeafDeletions) {
+        check_preconditions(call, &existing.value, deletion)?;
+    }
     check_protected(call)?;
 
     let mut object = existing.value.clone();
-    let grace = kinds::grace(call.resource(), &object, deletion.grace);
+    let grace = kinds::grace(call.resource(), &object, deletion.grace)
+        .filter(|_| !call.is_broken(Breakage::NoGrace));
     kinds::deleting(call.resource(), &mut object);
     let held = hold(call, &mut object, deletion);
     if held || grace.is_some() {
@@ -229,6 +233,8 @@ fn hold(call: &Call, object: &mut Value, deletion: &Deletion) -> bool {
         .map(str::to_owned)
         .collect();
     match propagation {
+        Propagation::Orphan if call.is_broken(Breakage::DyingOrphans) => {}
+        Propagation::Foreground if call.is_broken(Breakage::HastyForeground) => {}
         Propagation::Orphan => finalizers.push(ORPHAN.to_owned()),
         Propagation::Foreground => finalizers.push(FOREGROUND.to_owned()),
         Propagation::Background => {}
@@ -238,5 +244,5 @@ fn hold(call: &Call, object: &mut Value, deletion: &Deletion) -> bool {
             && call.resource().table == "namespaces";
     let list = (!finalizers.is_empty()).then(|| json!(finalizers));
     object::set_meta(object, "finalizers", list);
-    held
+    held && !call.is_broken(Breakage::FreeFinalizers)
 }

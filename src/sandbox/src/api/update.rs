@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::{
     api::{Call, Draft, Owners, Written, create},
+    breakage::Breakage,
     kinds, object,
     patch::ownership,
     refusal::{Cause, Refusal, Result},
@@ -36,8 +37,9 @@ pub(crate) fn update(state: &mut State, call: &Call, body: Value) -> Result<Writ
 }
 
 fn absent(state: &mut State, call: &Call, mut draft: Draft) -> Result<Written> {
+    let takes = kinds::is_created_by_update(call.resource());
     let creates = call.target.subresource.is_empty()
-        && kinds::is_created_by_update(call.resource())
+        && (takes || call.is_broken(Breakage::CreatingPuts))
         && object::uid(&draft.object).is_empty();
     if !creates {
         return Err(call.target.not_found());
@@ -77,7 +79,8 @@ pub(super) fn replace(
     let Draft { mut object, warnings, owners } = draft;
     let old = &*call.as_read(&existing.value)?;
     let stated = object::meta(&object, "resourceVersion").to_owned();
-    if !stated.is_empty() && stated != object::meta(old, "resourceVersion") {
+    let is_stale = !stated.is_empty() && stated != object::meta(old, "resourceVersion");
+    if is_stale && !call.is_broken(Breakage::StaleWrites) {
         return Err(Refusal::modified(&call.resource().subject(&call.target.name)));
     }
     check_uid(call, old, &object)?;
@@ -91,6 +94,9 @@ pub(super) fn replace(
     if owners == Owners::OfUpdate {
         ownership::updated(call, Some(old), &mut object)?;
     }
+    if call.is_broken(Breakage::PrunedOwners) {
+        object::set_meta(&mut object, "managedFields", None);
+    }
     kinds::prepare_update(state, call.resource(), (old, &mut object));
     raise_generation(call, old, &mut object);
     call.judge_grants(state, &object, Some(old))?;
@@ -100,7 +106,7 @@ pub(super) fn replace(
     if owners == Owners::Applied {
         ownership::keep_times(old, &mut object);
     }
-    if existing.value == object {
+    if existing.value == object && !call.is_broken(Breakage::IdleWrites) {
         return Ok(Written::kept(Arc::clone(existing), 200, warnings));
     }
     if object::is_deleting(&object) && is_released(call, &object) {
@@ -161,8 +167,9 @@ fn keep_system_fields(old: &Value, object: &mut Value) {
 fn narrow(call: &Call, old: &Value, object: &mut Value) -> Result<()> {
     let status = call.target.version()?.status;
     match call.target.subresource.as_str() {
+        "status" if call.is_broken(Breakage::OpenSpec) => {}
         "" => {
-            if status {
+            if status && !call.is_broken(Breakage::OpenStatus) {
                 keep(old, object, "status");
             }
             // What holds a namespace changes through `finalize` alone.
@@ -210,7 +217,9 @@ fn raise_generation(call: &Call, old: &Value, object: &mut Value) {
         return;
     }
     let same = kinds::wanted(call.resource(), old).eq(kinds::wanted(call.resource(), object));
-    let generation = object::generation(old) + i64::from(!same);
+    let is_status = call.target.subresource == "status";
+    let counts = !same || is_status && call.is_broken(Breakage::CountedStatus);
+    let generation = object::generation(old) + i64::from(counts);
     object::set_meta(object, "generation", Some(generation.into()));
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::delete::{Deletion, Propagation},
+    breakage::Breakage,
     cluster::Cluster,
     controllers::{
         self,
@@ -120,6 +121,9 @@ impl Collector {
     /// Deletes what nobody keeps; takes references away that mean nothing any more.
     fn judge(&mut self, hand: &mut Hand<'_>, scene: &Scene, what: (&Arc<Resource>, &Value)) {
         let (resource, object) = what;
+        if hand.state.broken.has(Breakage::LeftBehind) {
+            return;
+        }
         let judged: Vec<(&Value, Owner)> = object::items(object, "/metadata/ownerReferences")
             .map(|it| (it, scene.judge(object, it)))
             .collect();

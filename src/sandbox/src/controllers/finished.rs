@@ -5,7 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{api::delete::Propagation, cluster::Cluster, controllers, object, store::State};
+use crate::{
+    api::delete::Propagation, breakage::Breakage, cluster::Cluster, controllers, object,
+    store::State,
+};
 
 const MANAGER: &str = "ttl-after-finished-controller";
 
@@ -29,6 +32,9 @@ fn jobs(state: &State) -> Vec<(Timestamp, Value)> {
 
 pub(super) fn round(cluster: &Cluster, now: Timestamp) {
     let state = &mut *cluster.lock();
+    if state.broken.has(Breakage::LastingJobs) {
+        return;
+    }
     let Some(resource) = state.registry.find("batch", "jobs") else { return };
     for (_, job) in jobs(state).into_iter().filter(|(end, _)| *end <= now) {
         controllers::remove(state, (&resource, &job), Propagation::Foreground, (MANAGER, now));

@@ -30,6 +30,7 @@ use self::{
 };
 use crate::{
     api::delete::{Deletion, Propagation},
+    breakage::Breakage,
     cluster::Cluster,
     controllers::{
         events::{News, Recorder},
@@ -97,6 +98,12 @@ impl Jobs {
             }
             return None;
         }
+        let woken = hand.state.broken.has(Breakage::RestlessJobs).then(|| {
+            let mut job = job.clone();
+            job["spec"]["suspend"] = false.into();
+            job
+        });
+        let job = woken.as_ref().unwrap_or(job);
         let sight = Sight { job, pods: &pods, now: hand.now };
         let known = self.backoffs.get(object::uid(job)).copied().unwrap_or_default();
         let mut plan = Plan::of(sight, known);

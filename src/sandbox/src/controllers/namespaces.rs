@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::{
     api::delete::Propagation,
+    breakage::Breakage,
     clock,
     cluster::Cluster,
     controllers, object,
@@ -38,7 +39,11 @@ pub(super) fn round(cluster: &Cluster, now: Timestamp) {
         .map(|it| object::name(&it.value).to_owned())
         .collect();
     for namespace in dying {
-        let left = empty(state, &namespace, now);
+        let left = if state.broken.has(Breakage::HollowNamespaces) {
+            Left::default()
+        } else {
+            empty(state, &namespace, now)
+        };
         tell(state, &namespace, (&left, now));
         if left.resources.is_empty() && left.ending == 0 {
             finalize(state, &namespace);

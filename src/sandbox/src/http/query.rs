@@ -5,6 +5,7 @@ use http::Uri;
 
 use crate::{
     api::{Effect, Options, Strictness},
+    breakage::Broken,
     refusal::{Refusal, Result},
     registry::Resource,
     selector::Selector,
@@ -79,6 +80,7 @@ impl Query {
             force: self.is_set("force"),
             strictness,
             user: None,
+            broken: Broken::default(),
         })
     }
 }

@@ -74,6 +74,7 @@ fn operate(exchange: &Exchange, call: &mut Call, verb: &str) -> Result<Outcome> 
         return Err(Refusal::wrong_method());
     }
     let state = &mut *exchange.cluster.lock();
+    call.options.broken = state.broken;
     let propagation = Some(exchange.query.text("propagationPolicy")).filter(|it| !it.is_empty());
     match verb {
         "create" if call.target.subresource == "eviction" => {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::Call,
+    breakage::Breakage,
     clock, object,
     patch::{
         conflict::{self, Conflict},
@@ -38,7 +39,9 @@ pub(crate) fn apply(call: &Call, live: Option<&Value>, wanted: &Value) -> Result
     if !open.is_empty() {
         return Err(conflict::refusal(open));
     }
-    settled.take();
+    if !call.is_broken(Breakage::SharedForce) {
+        settled.take();
+    }
     let Settled { mut object, mut owners, mut mine, .. } = settled;
     if object != before {
         mine.time = Some(clock::seconds(call.now));
@@ -69,7 +72,9 @@ fn settle(call: &Call, live: &Value, wanted: &Value, mut owners: Vec<Owner>) -> 
     mine.fields.exclude(&reset::fields(&call.target)?);
 
     let mut object = typed::merge(live, wanted, Some(node));
-    if let Some(last) = last {
+    if let Some(last) = last
+        && !call.is_broken(Breakage::KeptFields)
+    {
         let mut claimed = mine.fields.clone();
         for owner in &owners {
             claimed.add(&owner.fields);
@@ -85,7 +90,7 @@ fn settle(call: &Call, live: &Value, wanted: &Value, mut owners: Vec<Owner>) -> 
 impl Settled {
     /// The conflicts that stand in the way.
     fn open(&self, call: &Call, live: Option<&Value>) -> Result<Vec<Conflict>> {
-        if call.options.force {
+        if call.options.force || call.is_broken(Breakage::SilentConflicts) {
             return Ok(Vec::new());
         }
         let with = |it: &Owner| Conflict::with(it, it.fields.shared(&self.changed));
