@@ -1,18 +1,22 @@
 //! What the API does with a request: every operation runs whole under the store's lock.
 
+mod change;
 pub(crate) mod create;
 pub(crate) mod delete;
 mod judge;
+pub(crate) mod list;
 pub(crate) mod log;
+mod page;
 pub(crate) mod patch;
 pub(crate) mod placing;
 pub(crate) mod read;
+pub(crate) mod scale;
 pub(crate) mod update;
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     auth::User,
@@ -113,6 +117,27 @@ impl Owners {
     }
 }
 
+/// Why JSON that is no object cannot be one.
+fn no_object(body: &Value) -> String {
+    format!(
+        "json: cannot unmarshal {} into Go value of type struct {{ APIVersion string \
+         \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}",
+        go_name(body)
+    )
+}
+
+/// What a real server's decoder calls a value.
+fn go_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
 /// An object that somebody wants stored.
 #[derive(Debug)]
 struct Draft {
@@ -178,35 +203,102 @@ impl Call {
     }
 
     fn settle_kind(&self, body: &mut Value) -> Result<()> {
+        if body.is_null() {
+            *body = json!({});
+        }
         if !body.is_object() {
-            return Err(Refusal::bad_request(
-                "couldn't get version/kind; json parse error: the body is not an object",
-            ));
+            return Err(self.unrecognized(&body.to_string(), &no_object(body)));
         }
-        let wanted =
-            [("apiVersion", self.target.api_version()), ("kind", self.resource().kind.clone())];
-        for (field, wanted) in wanted {
-            match body[field].as_str().unwrap_or_default() {
-                // Typed decoding knows the kind from the path, the decoding of custom ones asks.
-                "" if !self.resource().is_custom() => {}
-                "" => {
-                    return Err(Refusal::bad_request(format!(
-                        "Object '{}' is missing in '{body}'",
-                        if field == "kind" { "Kind" } else { "apiVersion" }
-                    )));
-                }
-                found if found == wanted => {}
-                found => return Err(mismatch(field, found, &wanted)),
+        let kind = self.resource().kind.clone();
+        let api_version = self.target.api_version();
+        let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
+        let (stated_version, stated_kind) = (text("apiVersion"), text("kind"));
+        if self.resource().is_custom() {
+            self.check_kind((&stated_version, &stated_kind), body)?;
+        } else {
+            // Typed decoding knows the kind from the path.
+            let stated_version =
+                if stated_version.is_empty() { &api_version } else { &stated_version };
+            let stated_kind = if stated_kind.is_empty() { &kind } else { &stated_kind };
+            if (stated_version, stated_kind) != (&api_version, &kind) {
+                return Err(self.misfit(stated_version, stated_kind));
             }
-            body[field] = wanted.into();
         }
-        if !body["metadata"].is_object() && !body["metadata"].is_null() {
-            return Err(Refusal::bad_request(
-                "json: cannot unmarshal metadata into Go value of type v1.ObjectMeta",
-            ));
+        body["kind"] = kind.into();
+        body["apiVersion"] = api_version.into();
+        let metadata = &body["metadata"];
+        if !metadata.is_object() && !metadata.is_null() {
+            let kind = &self.resource().kind;
+            return Err(Refusal::bad_request(format!(
+                "{kind} in version {:?} cannot be handled as a {kind}: json: cannot unmarshal {} \
+                 into Go struct field {kind}.metadata of type v1.ObjectMeta",
+                self.target.version,
+                go_name(metadata)
+            )));
         }
-        object::metadata(body).retain(|_, value| !value.is_null());
+        // What is empty is not there, but for the one list that says so much by it.
+        object::metadata(body).retain(|key, value| match value {
+            Value::Null => false,
+            Value::Object(fields) => !fields.is_empty(),
+            Value::Array(items) => !items.is_empty() || key == "managedFields",
+            _ => true,
+        });
         Ok(())
+    }
+
+    /// The decoding of custom objects asks for what they are.
+    fn check_kind(&self, (version, kind): (&str, &str), body: &Value) -> Result<()> {
+        let wanted = [
+            ("apiVersion", version, self.target.api_version()),
+            ("kind", kind, self.resource().kind.clone()),
+        ];
+        for (field, found, wanted) in wanted {
+            if found.is_empty() {
+                let missing = if field == "kind" { "Kind" } else { "apiVersion" };
+                return Err(Refusal::bad_request(format!(
+                    "Object '{missing}' is missing in '{body}'"
+                )));
+            }
+            if found != wanted {
+                return Err(mismatch(field, found, &wanted));
+            }
+        }
+        Ok(())
+    }
+
+    /// A body of a kind that the path is not for.
+    fn misfit(&self, api_version: &str, kind: &str) -> Refusal {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let wanted = &self.resource().kind;
+        let known = group == self.resource().group && version == self.target.version;
+        let why = if known {
+            let family = self.resource().group.split('.').next().filter(|it| !it.is_empty());
+            let family = family.unwrap_or("core");
+            format!("converting ({version}.{kind}) to ({family}.{wanted}): unknown conversion")
+        } else {
+            format!(
+                "no kind {kind:?} is registered for version {api_version:?} in scheme \
+                 \"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30\""
+            )
+        };
+        Refusal::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {wanted}: {why}"
+        ))
+    }
+
+    /// A body that is nothing a kind could be told from.
+    pub(crate) fn unrecognized(&self, body: &str, why: &str) -> Refusal {
+        let hex = |it: u8| format!("{it:02x}");
+        let start = match body {
+            "<empty>" => body.to_owned(),
+            body => body.bytes().take(30).map(hex).collect(),
+        };
+        let rest = if body.len() > 30 { " ..." } else { "" };
+        Refusal::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): couldn't get version/kind; \
+             json parse error: {why} ({start}{rest})",
+            self.resource().kind
+        ))
     }
 
     fn unknown_fields(&self, unknown: &[String]) -> Result<Vec<String>> {
@@ -241,12 +333,12 @@ impl Call {
         }
     }
 
-    /// Takes an object away for good.
-    fn end(&self, state: &mut State, object: Value) -> Arc<Stored> {
+    /// Takes an object away for good; answers what it was last.
+    fn end(&self, state: &mut State, existing: &Arc<Stored>) -> Arc<Stored> {
         match self.options.effect {
-            Effect::DryRun => Stored::new(object),
+            Effect::DryRun => Arc::clone(existing),
             Effect::Real => {
-                let stored = state.remove(&self.resource().table, object);
+                let stored = state.remove(&self.resource().table, &Key::of(&existing.value));
                 kinds::ended(state, self.resource(), &stored);
                 stored
             }

@@ -210,6 +210,12 @@ fn dispatch(mut exchange: Exchange) -> Result<Response<Body>> {
 }
 
 fn refuse(refusal: &Refusal) -> Response<Body> {
+    if let Some(page) = refusal.status().as_str() {
+        let mut response = json_response(refusal.code, page.to_owned());
+        let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+        response.headers_mut().insert(header::CONTENT_TYPE, plain);
+        return response;
+    }
     let mut response = json_response(refusal.code, refusal.status().to_string());
     if let Some(seconds) = refusal.status()["details"]["retryAfterSeconds"].as_u64() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -191,7 +191,7 @@ fn end(cluster: &Cluster, pod: &Value) {
     let state = &mut *cluster.lock();
     let mut hand = Hand { state, now: cluster.now(), client: NAME };
     let Some(pods) = hand.resource("", "pods") else { return };
-    let deletion = Deletion::of(object::uid(pod), Propagation::Background).or_grace("0");
+    let deletion = Deletion::of(object::uid(pod), Propagation::Background).within(0);
     let _ended = hand.delete(&pods, pod, &deletion);
 }
 

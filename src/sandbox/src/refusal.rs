@@ -44,9 +44,13 @@ impl Cause {
     }
 
     /// A value that is none of those that there are.
-    pub(crate) fn unsupported(field: impl Into<String>, value: &str, known: &[&str]) -> Self {
+    pub(crate) fn unsupported(
+        field: impl Into<String>,
+        value: impl Into<Value>,
+        known: &[&str],
+    ) -> Self {
         let known: Vec<String> = known.iter().map(|it| Value::from(*it).to_string()).collect();
-        let value = Value::from(value);
+        let value = value.into();
         let message = format!("Unsupported value: {value}: supported values: {}", known.join(", "));
         Self::new("FieldValueNotSupported", field, message)
     }
@@ -144,9 +148,18 @@ impl Refusal {
     }
 
     pub(crate) fn no_such_path() -> Self {
+        Self::new(404, "NotFound", "the server could not find the requested resource").unspecific()
+    }
+
+    /// 404 by the part of a real server that knows no objects at all.
+    pub(crate) fn no_such_page() -> Self {
+        Self { code: 404, status: Box::new("404 page not found\n".into()) }
+    }
+
+    pub(crate) fn internal(why: &str) -> Self {
         let mut refusal =
-            Self::new(404, "NotFound", "the server could not find the requested resource");
-        refusal.status["details"] = json!({});
+            Self::new(500, "InternalError", format!("Internal error occurred: {why}"));
+        refusal.status["details"] = json!({"causes": [{"message": why}]});
         refusal
     }
 
@@ -231,9 +244,29 @@ impl Refusal {
 
     pub(crate) fn wrong_method() -> Self {
         let message = "the server does not allow this method on the requested resource";
-        let mut refusal = Self::new(405, "MethodNotAllowed", message);
-        refusal.status["details"] = json!({});
+        Self::new(405, "MethodNotAllowed", message).unspecific()
+    }
+
+    /// The server itself refused, before it looked at any object.
+    fn unspecific(mut self) -> Self {
+        self.status["details"] = json!({});
+        self
+    }
+
+    /// 504: a version that this cluster has not come to.
+    pub(crate) fn too_new(stated: u64, current: u64) -> Self {
+        let message = format!("Timeout: Too large resource version: {stated}, current: {current}");
+        let mut refusal = Self::new(504, "Timeout", message).retry_after(1);
+        refusal.status["details"]["causes"] = json!([
+            {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"},
+        ]);
         refusal
+    }
+
+    /// What a list that was cut short goes on from.
+    pub(crate) fn continued(mut self, token: String) -> Self {
+        self.status["metadata"]["continue"] = token.into();
+        self
     }
 
     pub(crate) fn wrong_media(accepted: &str) -> Self {
@@ -242,6 +275,11 @@ impl Refusal {
              {accepted}"
         );
         Self::new(415, "UnsupportedMediaType", message)
+    }
+
+    /// 415 as the server says it of a patch, before it looks at the object.
+    pub(crate) fn unsupported_media() -> Self {
+        Self::new(415, "UnsupportedMediaType", "415: Unsupported Media Type").unspecific()
     }
 
     /// A failure by code alone, as a fault or a front proxy would answer.

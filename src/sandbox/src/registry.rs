@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    api::scale::Paths,
     kinds::{Rules, Shape},
     refusal::Subject,
     schema::{Rulebook, Schema, Source},
@@ -32,6 +33,8 @@ pub(crate) struct Version {
     pub(crate) schema: Schema,
     /// Whether `status` is a subresource of its own.
     pub(crate) status: bool,
+    /// Where `scale` finds its numbers, if it is served.
+    pub(crate) scale: Option<Paths>,
     pub(crate) columns: Vec<Column>,
     /// CEL rules of the schema, compiled.
     pub(crate) rules: Option<Rulebook>,
@@ -130,6 +133,11 @@ impl Registry {
 
     pub(crate) fn find(&self, group: &str, plural: &str) -> Option<Arc<Resource>> {
         self.resources.get(&(group.to_owned(), plural.to_owned())).cloned()
+    }
+
+    /// Whether a group is there without any definition.
+    pub(crate) fn is_built_in(&self, group: &str) -> bool {
+        self.all().any(|it| it.group == group && it.origin == Origin::BuiltIn)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {

@@ -1,7 +1,10 @@
 //! Which objects a label or field selector takes.
 
+mod labels;
+
 use serde_json::Value;
 
+use self::labels::Requirement;
 use crate::{
     refusal::{Refusal, Result},
     registry::Resource,
@@ -15,22 +18,6 @@ pub(crate) struct Selector {
 }
 
 #[derive(Debug, Clone)]
-struct Requirement {
-    key: String,
-    test: Test,
-}
-
-#[derive(Debug, Clone)]
-enum Test {
-    In(Vec<String>),
-    NotIn(Vec<String>),
-    Present,
-    Absent,
-    Above(i64),
-    Below(i64),
-}
-
-#[derive(Debug, Clone)]
 struct Field {
     pointer: String,
     value: String,
@@ -39,9 +26,9 @@ struct Field {
 
 impl Selector {
     pub(crate) fn parse(labels: &str, fields: &str, resource: &Resource) -> Result<Self> {
-        let labels = split(labels).into_iter().map(Requirement::parse).collect::<Result<_>>()?;
-        let fields = fields.split(',').filter(|it| !it.is_empty());
-        let fields = fields.map(|it| Field::parse(it, resource)).collect::<Result<_>>()?;
+        let labels = labels::parse(labels).map_err(Refusal::bad_request)?;
+        let fields = split(fields).into_iter().filter(|it| !it.is_empty());
+        let fields = fields.map(|it| Field::parse(&it, resource)).collect::<Result<_>>()?;
         Ok(Self { labels, fields })
     }
 
@@ -50,107 +37,67 @@ impl Selector {
     }
 
     pub(crate) fn matches(&self, object: &Value) -> bool {
-        self.labels.iter().all(|it| it.matches(object))
+        self.labels.iter().all(|it| it.matches(&object["metadata"]["labels"]))
             && self.fields.iter().all(|it| it.matches(object))
     }
 }
 
-/// Parts between commas that are not inside parentheses.
-fn split(text: &str) -> Vec<&str> {
-    let mut depth = 0_u32;
-    let separator = |character: char| {
-        match character {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
+/// Parts between commas that no backslash escapes.
+fn split(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut escaped = false;
+    for character in text.chars() {
+        if character == ',' && !escaped {
+            parts.push(String::new());
+        } else if let Some(part) = parts.last_mut() {
+            part.push(character);
         }
-        character == ',' && depth == 0
-    };
-    text.split(separator).map(str::trim).filter(|it| !it.is_empty()).collect()
+        escaped = character == '\\' && !escaped;
+    }
+    parts
 }
 
-impl Requirement {
-    fn parse(text: &str) -> Result<Self> {
-        let broken =
-            || Refusal::bad_request(format!("unable to parse requirement: found '{text}'"));
-        let of = |key: &str, test: Test| {
-            let key = key.trim().to_owned();
-            if key.is_empty() || key.contains(char::is_whitespace) {
-                return Err(broken());
-            }
-            Ok(Self { key, test })
-        };
-        let one = |value: &str| vec![value.trim().to_owned()];
-
-        if let Some(list) = text.strip_suffix(')') {
-            let (head, list) = list.split_once('(').ok_or_else(broken)?;
-            let values = list.split(',').map(|it| it.trim().to_owned()).collect();
-            return match head.trim().rsplit_once(char::is_whitespace) {
-                Some((key, "in")) => of(key, Test::In(values)),
-                Some((key, "notin")) => of(key, Test::NotIn(values)),
-                _ => Err(broken()),
-            };
-        }
-        if let Some((key, value)) = text.split_once("!=") {
-            return of(key, Test::NotIn(one(value)));
-        }
-        if let Some((key, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
-            return of(key, Test::In(one(value)));
-        }
-        if let Some((key, value)) = text.split_once('>') {
-            return of(key, Test::Above(value.trim().parse().map_err(|_| broken())?));
-        }
-        if let Some((key, value)) = text.split_once('<') {
-            return of(key, Test::Below(value.trim().parse().map_err(|_| broken())?));
-        }
-        match text.strip_prefix('!') {
-            Some(key) => of(key, Test::Absent),
-            None => of(text, Test::Present),
+/// The value that was meant, or nothing when a backslash escapes what needs none.
+fn unescaped(text: &str) -> Option<String> {
+    let mut value = String::new();
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => value.push(characters.next().filter(|it| matches!(it, '\\' | ',' | '='))?),
+            ',' | '=' => return None,
+            other => value.push(other),
         }
     }
-
-    fn matches(&self, object: &Value) -> bool {
-        let value = object["metadata"]["labels"][&self.key].as_str();
-        let number = || value.and_then(|it| it.parse::<i64>().ok());
-        match &self.test {
-            Test::In(values) => value.is_some_and(|it| values.iter().any(|one| one == it)),
-            Test::NotIn(values) => value.is_none_or(|it| values.iter().all(|one| one != it)),
-            Test::Present => value.is_some(),
-            Test::Absent => value.is_none(),
-            Test::Above(limit) => number().is_some_and(|it| it > *limit),
-            Test::Below(limit) => number().is_some_and(|it| it < *limit),
-        }
-    }
+    Some(value)
 }
 
 impl Field {
     fn parse(text: &str, resource: &Resource) -> Result<Self> {
-        let (label, value, equal) = if let Some((label, value)) = text.split_once("!=") {
-            (label, value, false)
-        } else {
-            let (label, value) =
-                text.split_once("==").or_else(|| text.split_once('=')).ok_or_else(|| {
-                    Refusal::bad_request(format!(
-                        "invalid selector: '{text}'; can't understand '{text}'"
-                    ))
-                })?;
-            (label, value, true)
+        let broken = || {
+            Refusal::bad_request(format!("invalid selector: '{text}'; can't understand '{text}'"))
         };
+        let (label, rest) = text.split_at(text.find(['=', '!']).ok_or_else(broken)?);
+        let (rest, equal) = match rest.strip_prefix("!=") {
+            Some(rest) => (rest, false),
+            None => (
+                rest.strip_prefix("==").or_else(|| rest.strip_prefix('=')).ok_or_else(broken)?,
+                true,
+            ),
+        };
+        let value = unescaped(rest).ok_or_else(broken)?;
         let pointer = match label {
             "metadata.name" => "/metadata/name",
-            "metadata.namespace" => "/metadata/namespace",
+            "metadata.namespace" if resource.namespaced || resource.selectable.is_empty() => {
+                "/metadata/namespace"
+            }
             other => {
                 let known = resource.selectable.iter().find(|(label, _)| label == other);
-                known.map(|(_, pointer)| pointer.as_str()).ok_or_else(|| {
-                    Refusal::bad_request(format!(
-                        "Unable to find {:?} that match label selector \"\", field selector \
-                         {text:?}: field label not supported: {other}",
-                        resource.api_version(&resource.versions[0].name)
-                    ))
-                })?
+                known
+                    .map(|(_, pointer)| pointer.as_str())
+                    .ok_or_else(|| unknown(other, resource))?
             }
         };
-        Ok(Self { pointer: pointer.to_owned(), value: value.to_owned(), equal })
+        Ok(Self { pointer: pointer.to_owned(), value, equal })
     }
 
     fn matches(&self, object: &Value) -> bool {
@@ -161,10 +108,42 @@ impl Field {
         };
         let found = match found.as_str() {
             // A number or a flag that is not set is its zero, as the typed API sees it.
-            "" if self.pointer == "/status/succeeded" => "0",
-            "" if self.pointer == "/spec/unschedulable" => "false",
+            "" if matches!(self.pointer.as_str(), "/status/succeeded" | "/status/replicas") => "0",
+            "" if matches!(self.pointer.as_str(), "/spec/unschedulable" | "/spec/hostNetwork") => {
+                "false"
+            }
             other => other,
         };
         (found == self.value) == self.equal
+    }
+}
+
+/// Kinds that know more fields than the two of all say it in words of their own.
+fn unknown(label: &str, resource: &Resource) -> Refusal {
+    let message = if resource.is_custom() && !resource.selectable.is_empty() {
+        format!("field label not supported: {label}")
+    } else if resource.selectable.is_empty() {
+        format!(
+            "{label:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+        )
+    } else if resource.table == "jobs.batch" {
+        format!("field label {label:?} not supported for Job")
+    } else {
+        format!("field label not supported: {label}")
+    };
+    Refusal::bad_request(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_that_is_escaped_parts_nothing() {
+        let parts = split(r"a=b\,c,d=e");
+
+        assert_eq!(parts, [r"a=b\,c", "d=e"]);
+        assert_eq!(unescaped(r"b\,c").as_deref(), Some("b,c"));
+        assert_eq!(unescaped(r"b\c"), None);
     }
 }

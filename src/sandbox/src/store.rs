@@ -3,10 +3,10 @@
 //! A write changes the table and appends to the log under the same lock, so a list and a watch
 //! from its version can neither miss nor repeat a change.
 
-mod content;
+pub(crate) mod content;
 pub(crate) mod log;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -49,7 +49,7 @@ impl Stored {
         selector.takes_all() || self.value.peek(|it| selector.matches(it))
     }
 
-    /// Whether its JSON is of that version already. Keys are in order there, and this one is the first.
+    /// Whether its JSON is of that version already, which is what it begins with.
     pub(crate) fn is_written_as(&self, api_version: &str) -> bool {
         let json = self.json();
         let rest = json.strip_prefix(br#"{"apiVersion":""#);
@@ -64,7 +64,7 @@ impl Stored {
 }
 
 /// Which object of a table; cluster-scoped ones have no namespace.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) namespace: String,
     pub(crate) name: String,
@@ -77,6 +77,25 @@ impl Key {
 
     pub(crate) fn of(object: &Value) -> Self {
         Self::new(object::meta(object, "namespace"), object::name(object))
+    }
+}
+
+/// As if the two were written with a slash between them, which is how a real server's storage keeps them.
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (one, two) = (self.namespace.as_bytes(), other.namespace.as_bytes());
+        match one.cmp(two) {
+            Ordering::Equal => self.name.cmp(&other.name),
+            Ordering::Less if two.starts_with(one) => b'/'.cmp(&two[one.len()]),
+            Ordering::Greater if one.starts_with(two) => one[two.len()].cmp(&b'/'),
+            unlike => unlike,
+        }
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -246,9 +265,11 @@ impl State {
         self.record(table, object, Kind::Added)
     }
 
-    /// Takes an object away; its last state carries the revision of its end.
-    pub(crate) fn remove(&mut self, table: &str, object: Value) -> Arc<Stored> {
-        self.record(table, object, Kind::Deleted)
+    /// Takes an object away. What it was last is told with the revision of its end, whatever the deletion
+    /// would still have changed.
+    pub(crate) fn remove(&mut self, table: &str, key: &Key) -> Arc<Stored> {
+        let last = self.find(table, key).map(|it| (*it.value).clone()).unwrap_or_default();
+        self.record(table, last, Kind::Deleted)
     }
 
     /// Who may do what as of this moment; read anew only after a change of roles or bindings.

@@ -30,6 +30,7 @@ const ANNOTATIONS: usize = 256 * 1024;
 
 pub(crate) fn metadata(object: &Value, resource: &Resource) -> Vec<Cause> {
     let mut faults = Vec::new();
+    faults.extend(prefix_fault(object, resource));
     let name = object::name(object);
     if name.is_empty() {
         faults.push(Cause::required("metadata.name", "name or generateName is required"));
@@ -38,13 +39,41 @@ pub(crate) fn metadata(object: &Value, resource: &Resource) -> Vec<Cause> {
     }
     labels(&object["metadata"]["labels"], "metadata.labels", &mut faults);
     annotations(&object["metadata"]["annotations"], &mut faults);
-    for finalizer in object::finalizers(object) {
+    owners(object, &mut faults);
+    finalizers(object, resource, &mut faults);
+    faults
+}
+
+/// What a name begins with may end in a dash: the suffix is to come.
+fn prefix_fault(object: &Value, resource: &Resource) -> Option<Cause> {
+    let prefix = object::meta(object, "generateName");
+    if prefix.is_empty() {
+        return None;
+    }
+    let masked = prefix.strip_suffix('-').filter(|it| !it.is_empty());
+    let masked = masked.map_or_else(|| prefix.to_owned(), |it| format!("{it}a"));
+    let detail = resource.rules.name_fault(&masked)?;
+    Some(Cause::invalid("metadata.generateName", &prefix.into(), &detail))
+}
+
+/// Who holds an object is named with a domain, but for the few that Kubernetes knows.
+fn finalizers(object: &Value, resource: &Resource, faults: &mut Vec<Cause>) {
+    const KNOWN: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+    let finalizers = object::finalizers(object);
+    for (index, finalizer) in finalizers.iter().enumerate() {
+        let value = Value::from(*finalizer);
         if let Some(detail) = qualified(finalizer) {
-            faults.push(Cause::invalid("metadata.finalizers", &finalizer.into(), &detail));
+            faults.push(Cause::invalid("metadata.finalizers", &value, &detail));
+        } else if !resource.is_custom() && !finalizer.contains('/') && !KNOWN.contains(finalizer) {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            faults.push(Cause::invalid(format!("metadata.finalizers[{index}]"), &value, detail));
         }
     }
-    owners(object, &mut faults);
-    faults
+    if KNOWN[1..].iter().all(|it| finalizers.contains(it)) {
+        let value = &object["metadata"]["finalizers"];
+        let detail = "finalizer orphan and foregroundDeletion cannot be both set";
+        faults.push(Cause::invalid("metadata.finalizers", value, detail));
+    }
 }
 
 fn name_fault(name: &str, resource: &Resource) -> Option<Cause> {
@@ -140,8 +169,16 @@ fn is_name_part(text: &str) -> bool {
 }
 
 /// What is wrong with a qualified name: `[prefix/]name`.
-fn qualified(key: &str) -> Option<String> {
+pub(crate) fn qualified(key: &str) -> Option<String> {
     let (prefix, name) = match key.split_once('/') {
+        Some((_, name)) if name.contains('/') => {
+            let part = QUALIFIED.strip_prefix("name part must").unwrap_or(QUALIFIED);
+            return Some(format!(
+                "a valid label key must{part} with an optional DNS subdomain prefix and '/' (e.g. \
+                 'example.com/MyName')"
+            ));
+        }
+        Some(("", _)) => return Some("prefix part must be non-empty".to_owned()),
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, key),
     };

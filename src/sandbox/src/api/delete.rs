@@ -1,21 +1,26 @@
 //! How an object goes: at once, or when the last finalizer lets it.
 
-use std::sync::Arc;
-
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{Call, Effect, Target, Written},
+    api::{
+        Call, Effect, Target, Written,
+        list::{self, Listing, Page},
+    },
     breakage::Breakage,
     clock, kinds, object,
     refusal::{Cause, Refusal, Result, Subject},
-    selector::Selector,
-    store::{State, Stored, Table},
+    store::{Key, State},
 };
 
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
+
+/// An old promise of Jobs that surprises most.
+const PRESERVED: &str = "child pods are preserved by default when jobs are deleted; set \
+    propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this \
+    warning";
 
 /// The options of a deletion.
 #[derive(Debug, Clone, Default)]
@@ -73,10 +78,9 @@ impl Deletion {
         Self { uid, propagation: Some(propagation), ..Self::default() }
     }
 
-    /// The same with the grace of the query, where the body is silent.
-    pub(crate) fn or_grace(mut self, seconds: &str) -> Self {
-        self.grace = self.grace.or_else(|| seconds.parse().ok());
-        self
+    /// The same with so many seconds to end in.
+    pub(crate) fn within(self, seconds: i64) -> Self {
+        Self { grace: Some(seconds), ..self }
     }
 }
 
@@ -88,7 +92,9 @@ pub(crate) fn delete(state: &mut State, call: &Call, deletion: &Deletion) -> Res
     }
     check_protected(call)?;
 
-    let mut object = existing.value.clone();
+    let unsaid = deletion.propagation.is_none() && kinds::orphans_by_default(call.resource());
+    let warnings = if unsaid { vec![PRESERVED.to_owned()] } else { Vec::new() };
+    let mut object = (*existing.value).clone();
     let grace = kinds::grace(call.resource(), &object, deletion.grace)
         .filter(|_| !call.is_broken(Breakage::NoGrace));
     kinds::deleting(call.resource(), &mut object);
@@ -98,14 +104,17 @@ pub(crate) fn delete(state: &mut State, call: &Call, deletion: &Deletion) -> Res
     }
     let waits = grace.is_some() && object["metadata"]["deletionGracePeriodSeconds"] != 0;
     if !held && !waits {
-        let object = call.end(state, object);
-        return Ok(Written { object, code: 200, warnings: Vec::new(), gone: true });
+        // Who could take time is told that there is none, and then gone.
+        let marked = grace.is_some() && existing.value != object;
+        let last = if marked { call.commit(state, object) } else { existing };
+        let object = call.end(state, &last);
+        return Ok(Written { object, code: 200, warnings, gone: true });
     }
     let stored = if existing.value == object { existing } else { call.commit(state, object) };
     if call.resource().table == kinds::DEFINITIONS && call.options.effect == Effect::Real {
         end_instances(state, call, &stored.value);
     }
-    Ok(Written::kept(stored, 200, Vec::new()))
+    Ok(Written::kept(stored, 200, warnings))
 }
 
 /// Says on the object when it is to be gone. Whoever asks again may only make it sooner.
@@ -154,50 +163,55 @@ fn end_instances(state: &mut State, call: &Call, definition: &Value) {
         subresource: String::new(),
     };
     let inner = Call { target, options: call.options.clone(), now: call.now };
-    delete_all(state, &inner, &Selector::default(), &Deletion::default());
+    let all = Listing { limit: usize::MAX, ..Listing::default() };
+    if let Err(refusal) = delete_all(state, &inner, &all, &Deletion::default()) {
+        tracing::error!(status = %refusal.status(), "cannot delete all {plural}.{group}");
+    }
     kinds::release_definition(state, &group, &plural);
 }
 
-/// Deletes what a selector takes; answers the objects as they were or are.
+/// Deletes what a list holds, and answers that list.
 pub(crate) fn delete_all(
     state: &mut State,
     call: &Call,
-    selector: &Selector,
+    listing: &Listing,
     deletion: &Deletion,
-) -> Vec<Arc<Stored>> {
-    let Some(table) = state.table(call.resource()) else { return Vec::new() };
-    let namespace = call.target.namespace.as_deref();
-    let targets: Vec<Target> = Table::within(&table.objects, namespace)
-        .filter(|(_, it)| selector.matches(&it.value))
-        .map(|(key, _)| Target {
-            namespace: call.resource().namespaced.then(|| key.namespace.clone()),
-            name: key.name.clone(),
+) -> Result<Page> {
+    let page = list::list(state, &call.target, listing)?;
+    for object in &page.objects {
+        let key = Key::of(&object.value);
+        let target = Target {
+            namespace: call.resource().namespaced.then_some(key.namespace),
+            name: key.name,
             ..call.target.clone()
-        })
-        .collect();
-    let mut objects = Vec::new();
-    for target in targets {
+        };
         let call = Call { target, options: call.options.clone(), now: call.now };
-        if let Ok(written) = delete(state, &call, deletion) {
-            objects.push(written.object);
+        match delete(state, &call, deletion) {
+            Ok(_) => {}
+            Err(refusal) if refusal.code == 404 => {}
+            Err(refusal) => return Err(refusal),
         }
     }
-    objects
+    Ok(page)
 }
 
 fn check_preconditions(call: &Call, object: &Value, deletion: &Deletion) -> Result<()> {
     let version = object::meta(object, "resourceVersion");
-    let refused = |what: &str, stated: &str, found: &str| {
-        let why = format!(
-            "Precondition failed: {what} in precondition: {stated}, {what} in object meta: {found}"
-        );
-        Err(Refusal::conflict(&call.resource().subject(&call.target.name), &why))
-    };
+    let subject = call.resource().kind_subject(&call.target.name);
     if let Some(uid) = deletion.uid.as_deref().filter(|it| *it != object::uid(object)) {
-        return refused("UID", uid, object::uid(object));
+        let why = format!(
+            "the UID in the precondition ({uid}) does not match the UID in record ({}). The object \
+             might have been deleted and then recreated",
+            object::uid(object)
+        );
+        return Err(Refusal::conflict(&subject, &why));
     }
     if let Some(stated) = deletion.resource_version.as_deref().filter(|it| *it != version) {
-        return refused("ResourceVersion", stated, version);
+        let why = format!(
+            "the ResourceVersion in the precondition ({stated}) does not match the ResourceVersion \
+             in record ({version}). The object might have been modified"
+        );
+        return Err(Refusal::conflict(&subject, &why));
     }
     Ok(())
 }

@@ -42,9 +42,27 @@ impl Call {
 
     /// Holds an object against its schema and its kind's rules.
     pub(super) fn judge(&self, object: &Value, old: Option<&Value>) -> Result<()> {
-        let mut faults: Vec<Cause> = validate::metadata(object, self.resource());
-        if self.is_broken(Breakage::AnyMetadata) {
+        self.judge_all(object, old, Vec::new())
+    }
+
+    /// The same of an object that takes the place of another, whose metadata may be at fault already.
+    pub(super) fn judge_change(
+        &self,
+        object: &Value,
+        old: &Value,
+        changes: Vec<Cause>,
+    ) -> Result<()> {
+        // They are judged once for all kinds and once by each.
+        let twice = [changes.clone(), changes].concat();
+        self.judge_all(object, Some(old), twice)
+    }
+
+    fn judge_all(&self, object: &Value, old: Option<&Value>, mut faults: Vec<Cause>) -> Result<()> {
+        if self.is_broken(Breakage::MutableFields) {
             faults.clear();
+        }
+        if !self.is_broken(Breakage::AnyMetadata) {
+            faults.extend(validate::metadata(object, self.resource()));
         }
         faults.extend(ownership::faults(object));
         if self.resource().is_custom() {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    api::{Call, Draft, Owners, Written, create, read, update},
+    api::{Call, Draft, Owners, Written, create, read, scale, update},
     object,
     patch::{Format, apply, document, json, merge, strategic, typed},
     refusal::{Cause, Refusal, Result, Subject},
@@ -23,11 +23,13 @@ pub(crate) fn patch(
     if format == Format::Strategic && call.resource().is_custom() {
         return Err(Refusal::wrong_media(Format::ACCEPTED_BY_CUSTOM));
     }
+    if call.target.subresource == "scale" {
+        return scale::patch(state, call, (format, body));
+    }
     let existing = call.target.existing(state)?;
     let mut object = read::present(&call.target, &existing);
     let patch = document::parse(body, format)?;
     match format {
-        Format::Json => operations(&mut object, &patch)?,
         Format::Strategic => {
             let node = call.target.version()?.schema.root();
             strategic::merge(&mut object, &patch, Some(node))?;
@@ -35,12 +37,21 @@ pub(crate) fn patch(
             object["apiVersion"] = call.target.api_version().into();
             object["kind"] = call.resource().kind.as_str().into();
         }
-        Format::Merge | Format::Apply => merge::merge(&mut object, &patch),
+        other => change(&mut object, other, &patch)?,
     }
     let shown = if format == Format::Strategic { printed(&patch) } else { object.to_string() };
     let mut draft = call.decode(object).map_err(|why| undecodable(&why, &shown))?;
     settle_place(call, &mut draft.object)?;
     update::replace(state, call, &existing, draft)
+}
+
+/// What a patch makes of an object whose type it does not ask for.
+pub(super) fn change(object: &mut Value, format: Format, patch: &Value) -> Result<()> {
+    match format {
+        Format::Json => operations(object, patch)?,
+        Format::Merge | Format::Strategic | Format::Apply => merge::merge(object, patch),
+    }
+    Ok(())
 }
 
 fn operations(object: &mut Value, patch: &Value) -> Result<()> {

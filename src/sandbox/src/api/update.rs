@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
-    api::{Call, Draft, Owners, Written, create},
+    api::{Call, Draft, Owners, Written, change, create},
     breakage::Breakage,
     kinds, object,
     patch::ownership,
@@ -17,12 +17,13 @@ use crate::{
 pub(crate) fn update(state: &mut State, call: &Call, body: Value) -> Result<Written> {
     let mut draft = call.decode(body)?;
     settle_name(call, &mut draft.object)?;
+    settle_version(&mut draft.object)?;
     let Ok(existing) = call.target.existing(state) else {
         return absent(state, call, draft);
     };
     check_preconditions(call, &existing.value, &draft.object)?;
-    // A PUT is judged against what it was read from; without a version most kinds refuse.
-    let subject = call.resource().kind_subject(&call.target.name);
+    // A PUT is judged against what it was read from; without a version some kinds refuse.
+    let subject = call.resource().subject(&call.target.name);
     if object::meta(&draft.object, "resourceVersion").is_empty()
         && !kinds::takes_blind_updates(call.resource())
     {
@@ -38,21 +39,51 @@ pub(crate) fn update(state: &mut State, call: &Call, body: Value) -> Result<Writ
 
 fn absent(state: &mut State, call: &Call, mut draft: Draft) -> Result<Written> {
     let takes = kinds::is_created_by_update(call.resource());
-    let creates = call.target.subresource.is_empty()
-        && (takes || call.is_broken(Breakage::CreatingPuts))
-        && object::uid(&draft.object).is_empty();
+    let creates =
+        call.target.subresource.is_empty() && (takes || call.is_broken(Breakage::CreatingPuts));
     if !creates {
         return Err(call.target.not_found());
     }
+    check_preconditions(call, &Value::Null, &draft.object)?;
     object::set_meta(&mut draft.object, "resourceVersion", None);
     create::insert(state, call, draft)
 }
 
+/// Version 0 is none.
+fn settle_version(object: &mut Value) -> Result<()> {
+    let stated = object::meta(object, "resourceVersion");
+    if stated.is_empty() {
+        return Ok(());
+    }
+    let version: u64 = stated.parse().map_err(|_| {
+        let why = format!("strconv.ParseUint: parsing {stated:?}: invalid syntax");
+        Refusal::new(500, "", why)
+    })?;
+    if version == 0 {
+        object::set_meta(object, "resourceVersion", None);
+    }
+    Ok(())
+}
+
+/// An object may leave its namespace out, but not its name.
 fn settle_name(call: &Call, object: &mut Value) -> Result<()> {
+    check_name(call, object)?;
+    let namespace = call.target.namespace.as_deref().unwrap_or_default();
+    let namespace = (!namespace.is_empty()).then(|| namespace.into());
+    object::set_meta(object, "namespace", namespace);
+    Ok(())
+}
+
+/// Whether a body is of the object that its path names.
+pub(super) fn check_name(call: &Call, object: &Value) -> Result<()> {
     let (name, wanted) = (object::name(object), call.target.name.as_str());
     if name.is_empty() {
-        object::set_meta(object, "name", Some(wanted.into()));
-    } else if name != wanted {
+        return Err(Refusal::bad_request(format!(
+            "the name of the object ({wanted} based on URL) was undeterminable: name must be \
+             provided"
+        )));
+    }
+    if name != wanted {
         return Err(Refusal::bad_request(format!(
             "the name of the object ({name}) does not match the name on the URL ({wanted})"
         )));
@@ -64,8 +95,6 @@ fn settle_name(call: &Call, object: &mut Value) -> Result<()> {
             "the namespace of the provided object does not match the namespace sent on the request",
         ));
     }
-    let namespace = (!namespace.is_empty()).then(|| namespace.into());
-    object::set_meta(object, "namespace", namespace);
     Ok(())
 }
 
@@ -83,7 +112,7 @@ pub(super) fn replace(
     if is_stale && !call.is_broken(Breakage::StaleWrites) {
         return Err(Refusal::modified(&call.resource().subject(&call.target.name)));
     }
-    check_uid(call, old, &object)?;
+    let changes = change::metadata(old, &object);
 
     keep_system_fields(old, &mut object);
     if call.resource().is_custom() {
@@ -100,8 +129,7 @@ pub(super) fn replace(
     kinds::prepare_update(state, call.resource(), (old, &mut object));
     raise_generation(call, old, &mut object);
     call.judge_grants(state, &object, Some(old))?;
-    call.judge(&object, Some(old))?;
-    check_finalizers(call, old, &object)?;
+    call.judge_change(&object, old, changes)?;
 
     if owners == Owners::Applied {
         ownership::keep_times(old, &mut object);
@@ -110,7 +138,8 @@ pub(super) fn replace(
         return Ok(Written::kept(Arc::clone(existing), 200, warnings));
     }
     if object::is_deleting(&object) && is_released(call, &object) {
-        let object = call.end(state, object);
+        call.end(state, existing);
+        let object = Stored::new(object);
         return Ok(Written { object, code: 200, warnings, gone: false });
     }
     Ok(Written::kept(call.commit(state, object), 200, warnings))
@@ -124,26 +153,23 @@ fn is_released(call: &Call, object: &Value) -> bool {
     object::finalizers(object).is_empty() && !held && !waits
 }
 
-/// A patch that names another uid would change it, and is no precondition: to be one, it names the
-/// version too.
-fn check_uid(call: &Call, old: &Value, object: &Value) -> Result<()> {
-    let stated = object::uid(object);
-    if stated.is_empty() || stated == object::uid(old) {
-        return Ok(());
-    }
-    let fault = Cause::invalid("metadata.uid", &stated.into(), "field is immutable");
-    Err(Refusal::invalid(&call.resource().kind_subject(&call.target.name), &[fault]))
-}
-
 /// A uid in the body of a PUT says which object is meant.
-fn check_preconditions(call: &Call, old: &Value, object: &Value) -> Result<()> {
+pub(super) fn check_preconditions(call: &Call, old: &Value, object: &Value) -> Result<()> {
     let (stated, found) = (object::uid(object), object::uid(old));
     if stated.is_empty() || stated == found {
         return Ok(());
     }
-    let why =
-        format!("Precondition failed: UID in precondition: {stated}, UID in object meta: {found}");
-    Err(Refusal::conflict(&call.resource().subject(&call.target.name), &why))
+    // Whose storage this is shows here alone.
+    let (resource, target) = (call.resource(), &call.target);
+    let group = if resource.is_custom() { format!("{}/", resource.group) } else { String::new() };
+    let namespace = target.namespace.as_ref().map(|it| format!("{it}/")).unwrap_or_default();
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{group}{}/{namespace}{}, \
+         ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: \
+         {stated}, UID in object meta: {found}",
+        resource.plural, target.name
+    );
+    Err(Refusal::conflict(&resource.subject(&target.name), &why))
 }
 
 /// What no client writes stays as it is.
@@ -155,7 +181,6 @@ fn keep_system_fields(old: &Value, object: &mut Value) {
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
         "generation",
-        "generateName",
         "selfLink",
     ] {
         let kept = old["metadata"].get(field).cloned();
@@ -185,6 +210,7 @@ fn narrow(call: &Call, old: &Value, object: &mut Value) -> Result<()> {
             *object = kept;
         }
         "status" => {
+            keep_of_status(call, old, object);
             for (key, value) in old.as_object().into_iter().flatten() {
                 // Most writes of a status leave the rest as it is, and comparing is cheaper than copying.
                 let is_kept = matches!(key.as_str(), "metadata" | "status");
@@ -204,6 +230,16 @@ fn narrow(call: &Call, old: &Value, object: &mut Value) -> Result<()> {
     Ok(())
 }
 
+/// Of the metadata too, a write of the status changes only some.
+fn keep_of_status(call: &Call, old: &Value, object: &mut Value) {
+    let kept = match call.resource().table.as_str() {
+        "deployments.apps" => "labels",
+        "pods" => "ownerReferences",
+        _ => return,
+    };
+    object::set_meta(object, kept, old["metadata"].get(kept).cloned());
+}
+
 fn keep(from: &Value, to: &mut Value, field: &str) {
     match from.get(field) {
         Some(value) => object::fields(to).insert(field.to_owned(), value.clone()),
@@ -221,23 +257,4 @@ fn raise_generation(call: &Call, old: &Value, object: &mut Value) {
     let counts = !same || is_status && call.is_broken(Breakage::CountedStatus);
     let generation = object::generation(old) + i64::from(counts);
     object::set_meta(object, "generation", Some(generation.into()));
-}
-
-fn check_finalizers(call: &Call, old: &Value, object: &Value) -> Result<()> {
-    if !object::is_deleting(old) {
-        return Ok(());
-    }
-    let known = object::finalizers(old);
-    let added: Vec<&str> =
-        object::finalizers(object).into_iter().filter(|it| !known.contains(it)).collect();
-    if added.is_empty() {
-        return Ok(());
-    }
-    let detail = format!(
-        "no new finalizers can be added if the object is being deleted, found new finalizers \
-         []string{{{added:?}}}"
-    );
-    let fault =
-        Cause::forbidden("metadata.finalizers", &detail.replace("{[", "{").replace("]}", "}"));
-    Err(Refusal::invalid(&call.resource().kind_subject(&call.target.name), &[fault]))
 }

@@ -234,7 +234,7 @@ fn release(hand: &mut Hand<'_>, resource: &Arc<Resource>, (object, finalizer): (
         || object::items(&object, "/spec/finalizers").next().is_some()
             && resource.table == "namespaces";
     if kept.is_empty() && !waits {
-        let ended = hand.state.remove(&resource.table, object);
+        let ended = hand.state.remove(&resource.table, &Key::of(&object));
         crate::kinds::ended(hand.state, resource, &ended);
     } else {
         hand.state.put(&resource.table, object);

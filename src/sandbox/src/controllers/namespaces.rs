@@ -12,7 +12,7 @@ use crate::{
     clock,
     cluster::Cluster,
     controllers, object,
-    store::{State, Table},
+    store::{Key, State, Table},
 };
 
 const MANAGER: &str = "namespace-controller";
@@ -159,10 +159,10 @@ fn finalize(state: &mut State, name: &str) {
         .collect();
     let nothing = kept.is_empty();
     object["spec"] = if nothing { json!({}) } else { json!({ "finalizers": kept }) };
-    if nothing && object::finalizers(&object).is_empty() {
-        state.remove("namespaces", object);
-    } else {
-        state.put("namespaces", object);
+    let ends = nothing && object::finalizers(&object).is_empty();
+    state.put("namespaces", object);
+    if ends {
+        state.remove("namespaces", &Key::new("", name));
     }
 }
 

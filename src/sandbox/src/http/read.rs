@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use crate::{
     api::{
         Target,
+        list::{self, Page},
         log::{self, Wish},
-        read::{self, Listing, Page},
+        read, scale,
     },
     http::{
         Exchange, json_response,
@@ -22,37 +23,41 @@ use crate::{
 };
 
 pub(super) fn read(exchange: Exchange, target: Target) -> Result<Response<Body>> {
-    let form = exchange.form;
-    if exchange.query.is_set("watch") {
-        return watch::watch(&exchange, target, form);
-    }
-    let cluster = exchange.cluster;
-    let state = cluster.lock();
-    if target.name.is_empty() {
-        let listing = Listing {
-            selector: exchange.query.selector(&target.resource)?,
-            limit: usize::try_from(exchange.query.number("limit")?).unwrap_or(usize::MAX),
-            token: exchange.query.text("continue").to_owned(),
-            resource_version: exchange.query.text("resourceVersion").to_owned(),
-            version_match: exchange.query.text("resourceVersionMatch").to_owned(),
-        };
-        let page = read::list(&state, &target, &listing)?;
-        drop(state);
-        let body = match form {
-            Form::Whole => whole_list(&target, &page),
-            Form::Table(include) => {
-                table::of(&target, &page, (cluster.now(), include)).to_string().into()
-            }
-            Form::Metadata => metadata_list(&target, &page).to_string().into(),
-        };
-        return Ok(json_response(200, body));
-    }
-    let stored = read::read(&state, &target)?;
     if target.subresource == "log" {
+        let state = exchange.cluster.lock();
+        read::read(&state, &target, "")?;
         return log(&exchange.query, (&state, &target));
     }
+    if target.name.is_empty() {
+        return many(&exchange, target);
+    }
+    let form = exchange.form;
+    let state = exchange.cluster.lock();
+    let stored = read::read(&state, &target, exchange.query.text("resourceVersion"))?;
     drop(state);
-    Ok(json_response(200, object(&target, &stored, (form, cluster.now()))))
+    if target.subresource == "scale" {
+        return Ok(json_response(200, scale::of(&target, &stored.value)?.to_string()));
+    }
+    Ok(json_response(200, object(&target, &stored, (form, exchange.cluster.now()))))
+}
+
+/// Only what has no name in its path can be watched.
+fn many(exchange: &Exchange, target: Target) -> Result<Response<Body>> {
+    if exchange.query.is_set("watch") {
+        return watch::watch(exchange, target);
+    }
+    let listing = exchange.query.listing(&target.resource)?;
+    let state = exchange.cluster.lock();
+    let page = list::list(&state, &target, &listing)?;
+    drop(state);
+    let body = match exchange.form {
+        Form::Whole => whole_list(&target, &page),
+        Form::Table(include) => {
+            table::of(&target, &page, (exchange.cluster.now(), include)).to_string().into()
+        }
+        Form::Metadata => metadata_list(&target, &page).to_string().into(),
+    };
+    Ok(json_response(200, body))
 }
 
 /// One object in the form that was asked for.
@@ -73,7 +78,7 @@ pub(super) fn object(
 }
 
 /// A list put together from objects that are JSON already.
-fn whole_list(target: &Target, page: &Page) -> Bytes {
+pub(super) fn whole_list(target: &Target, page: &Page) -> Bytes {
     let mut body = BytesMut::new();
     body.put_slice(b"{\"kind\":");
     body.put_slice(Value::from(target.resource.list_kind.as_str()).to_string().as_bytes());
@@ -86,7 +91,7 @@ fn whole_list(target: &Target, page: &Page) -> Bytes {
         if index > 0 {
             body.put_u8(b',');
         }
-        body.put_slice(&read::present_json(target, stored));
+        body.put_slice(&read::present_item(target, stored));
     }
     body.put_slice(b"]}\n");
     body.freeze()

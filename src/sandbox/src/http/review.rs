@@ -19,7 +19,7 @@ pub(super) fn review(exchange: &Exchange, target: &Target) -> Result<Response<Bo
     if exchange.method != Method::POST || target.resource.namespaced && target.namespace.is_none() {
         return Err(Refusal::wrong_method());
     }
-    let options = exchange.query.options(&exchange.agent)?;
+    let options = exchange.query.options(&exchange.agent, "CreateOptions")?;
     let call = Call { target: target.clone(), options, now: exchange.cluster.now() };
     let review = call.read(write::body(exchange)?)?;
     let answer = reviews::answer(&exchange.cluster, (&exchange.user, target), review)?;

@@ -98,8 +98,15 @@ impl Path {
     }
 
     pub(super) fn target(&self, registry: &Registry) -> Result<Target> {
-        let resource =
-            registry.find(&self.group, &self.plural).ok_or_else(Refusal::no_such_path)?;
+        // Of a group that nobody serves there are no pages at all.
+        let unknown = || {
+            if self.group.is_empty() || registry.is_built_in(&self.group) {
+                Refusal::no_such_path()
+            } else {
+                Refusal::no_such_page()
+            }
+        };
+        let resource = registry.find(&self.group, &self.plural).ok_or_else(unknown)?;
         let version = resource.version(&self.version).ok_or_else(Refusal::no_such_path)?;
         if self.subresource == "status" && resource.is_custom() && !version.status {
             return Err(Refusal::not_found(&resource.subject(&self.name)));
@@ -127,6 +134,7 @@ pub(super) fn has_subresource(resource: &Resource, version: &Version, name: &str
     match name {
         "status" => version.status,
         "token" => resource.table == "serviceaccounts",
+        "scale" => version.scale.is_some(),
         "log" | "eviction" | "binding" => resource.table == "pods",
         "finalize" => resource.table == "namespaces",
         _ => false,

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
-    api::{Target, read, read::Page},
+    api::{Target, list::Page, read},
     http::{
         json_path,
         media::{Include, partial},

@@ -15,15 +15,18 @@ use tokio::{
 use crate::{
     api::{
         Target,
-        read::{self, Page},
+        list::{self, Page},
+        read,
     },
     cluster::Cluster,
     fault::{End, Follower},
     http::{
         Exchange, json_response,
         media::{Form, partial},
+        query::Query,
         table,
     },
+    object,
     refusal::{Refusal, Result},
     selector::Selector,
     store::{
@@ -58,48 +61,23 @@ struct Watch {
     headless: bool,
 }
 
-pub(super) fn watch(exchange: &Exchange, target: Target, form: Form) -> Result<Response<Body>> {
-    let query = &exchange.query;
-    let mut selector = query.selector(&target.resource)?;
-    let target = if target.name.is_empty() {
-        target
-    } else {
-        // A watch of one object is a watch of all with its name.
-        let only = format!("metadata.name={}", target.name);
-        selector = Selector::parse(query.text("labelSelector"), &only, &target.resource)?;
-        Target { name: String::new(), ..target }
-    };
-    let timeout = match query.number("timeoutSeconds")? {
-        0 => LONGEST,
-        seconds => Duration::from_secs(seconds),
-    };
-    let version = query.text("resourceVersion");
-    let initial = match query.text("sendInitialEvents") {
-        "" => matches!(version, "" | "0"),
-        _ => query.is_set("sendInitialEvents"),
-    };
-    let bookmarks = query.is_set("allowWatchBookmarks");
-    if !query.text("sendInitialEvents").is_empty()
-        && query.text("resourceVersionMatch") != "NotOlderThan"
-    {
-        return Err(Refusal::new(
-            422,
-            "Invalid",
-            "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: \
-             sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        ));
-    }
-
+pub(super) fn watch(exchange: &Exchange, target: Target) -> Result<Response<Body>> {
+    let form = exchange.form;
+    let plan = Plan::read(&exchange.query, &target)?;
     let cluster = Arc::clone(&exchange.cluster);
     let state = cluster.lock();
     let table = state.table(&target.resource).ok_or_else(Refusal::no_such_path)?;
-    let from = match version {
-        "" | "0" => state.revision,
-        _ if initial => state.revision,
-        text => read::parse_version(text)?,
-    };
+    // No version is the present one.
+    let from = if plan.initial || plan.from == 0 { state.revision } else { plan.from };
+    if plan.initial && plan.from > state.revision {
+        let refusal = Refusal::too_new(plan.from, state.revision);
+        return Ok(failed(&refusal));
+    }
     if table.log.after(from).is_none() {
-        return Ok(expired(from, table.log.compacted()));
+        let compacted = table.log.compacted();
+        return Ok(failed(&Refusal::expired(format!(
+            "too old resource version: {from} ({compacted})"
+        ))));
     }
     let now = Instant::now();
     let mut watch = Watch {
@@ -108,18 +86,18 @@ pub(super) fn watch(exchange: &Exchange, target: Target, form: Form) -> Result<R
         faults: cluster.faults.follow(&exchange.client),
         cluster: Arc::clone(&cluster),
         target,
-        selector,
+        selector: plan.selector,
         form,
         revision: from,
         queue: VecDeque::new(),
-        deadline: now + timeout,
-        bookmarks,
+        deadline: now + plan.timeout,
+        bookmarks: plan.bookmarks,
         next_bookmark: now + BOOKMARKS,
         headless: false,
     };
-    if initial {
+    if plan.initial {
         watch.begin(&state);
-        if bookmarks && query.is_set("sendInitialEvents") {
+        if plan.bookmarks {
             watch.bookmark(json!({"k8s.io/initial-events-end": "true"}));
         }
     }
@@ -131,9 +109,47 @@ pub(super) fn watch(exchange: &Exchange, target: Target, form: Form) -> Result<R
     Ok(json_response(200, Body::from_stream(events)))
 }
 
+/// What a watch is asked for.
+struct Plan {
+    selector: Selector,
+    timeout: Duration,
+    /// The version from which changes are told, or that what is there must have reached.
+    from: u64,
+    /// Whether it begins with what is there.
+    initial: bool,
+    bookmarks: bool,
+}
+
+impl Plan {
+    fn read(query: &Query, target: &Target) -> Result<Self> {
+        let seconds = query.number("timeoutSeconds")?;
+        query.number("limit")?;
+        let selector = query.selector(&target.resource)?;
+        query.check_watch()?;
+        let version = query.text("resourceVersion");
+        let from = match version {
+            "" => 0,
+            text => list::parse_version(text).map_err(|why| Refusal::new(500, "", why))?,
+        };
+        let timeout = match u64::try_from(seconds) {
+            Ok(0) => LONGEST,
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => Duration::ZERO,
+        };
+        // Without a wish of its own, a watch from no version begins with what is there.
+        let initial = query.flag("sendInitialEvents").unwrap_or(from == 0);
+        Ok(Self {
+            selector,
+            timeout,
+            from,
+            initial,
+            bookmarks: query.is_set("allowWatchBookmarks"),
+        })
+    }
+}
+
 /// A watch that cannot begin says so as its one event, as the API does.
-fn expired(from: u64, compacted: u64) -> Response<Body> {
-    let refusal = Refusal::expired(format!("too old resource version: {from} ({compacted})"));
+fn failed(refusal: &Refusal) -> Response<Body> {
     json_response(200, line("ERROR", refusal.status().to_string().as_bytes()))
 }
 
@@ -247,17 +263,26 @@ impl Watch {
         }
         let matched = change.before.as_ref().is_some_and(|it| it.matches(&self.selector));
         let matches = change.object.matches(&self.selector);
-        let kind = match change.kind {
-            Kind::Deleted if matched || matches => "DELETED",
+        let event = match change.kind {
+            Kind::Deleted if matched => ("DELETED", None),
             Kind::Deleted => return,
             Kind::Added | Kind::Modified => match (matched, matches) {
-                (false, true) => "ADDED",
-                (true, true) => "MODIFIED",
-                (true, false) => "DELETED",
+                (false, true) => ("ADDED", None),
+                (true, true) => ("MODIFIED", None),
+                // It was last seen as it was, and leaves with the version that took it away.
+                (true, false) => ("DELETED", change.before.as_ref()),
                 (false, false) => return,
             },
         };
-        self.push(kind, &change.object);
+        match event {
+            (kind, None) => self.push(kind, &change.object),
+            (kind, Some(before)) => {
+                let mut object = (*before.value).clone();
+                let version = change.revision.to_string();
+                object::set_meta(&mut object, "resourceVersion", Some(version.into()));
+                self.push(kind, &Stored::new(object));
+            }
+        }
     }
 
     fn push(&mut self, kind: &str, object: &Arc<Stored>) {
@@ -281,26 +306,14 @@ impl Watch {
     }
 
     fn bookmark(&mut self, annotations: Value) {
-        let mut metadata =
-            json!({"resourceVersion": self.revision.to_string(), "creationTimestamp": null});
+        let mut metadata = json!({"resourceVersion": self.revision.to_string()});
         if annotations.as_object().is_some_and(|it| !it.is_empty()) {
             metadata["annotations"] = annotations;
         }
-        let object = match self.form {
-            Form::Whole => json!({
-                "kind": self.target.resource.kind, "apiVersion": self.target.api_version(),
-                "metadata": metadata,
-            }),
-            Form::Metadata => partial(&json!({"metadata": metadata})),
-            Form::Table(include) => {
-                let nothing = Stored::new(json!({"metadata": metadata}));
-                let metadata = json!({"resourceVersion": self.revision.to_string()});
-                let page = Page { objects: vec![nothing], metadata };
-                let mut table = table::of(&self.target, &page, (self.cluster.now(), include));
-                table["columnDefinitions"] = Value::Null;
-                table
-            }
-        };
-        self.queue.push_back(line("BOOKMARK", object.to_string().as_bytes()));
+        let empty = json!({
+            "kind": self.target.resource.kind, "apiVersion": self.target.api_version(),
+            "metadata": metadata,
+        });
+        self.push("BOOKMARK", &Stored::new(empty));
     }
 }

@@ -8,10 +8,11 @@ use crate::{
     api::{
         Call, Effect, Target, Written, create,
         delete::{self, Deletion},
-        patch, placing, update,
+        list::Page,
+        patch, placing, scale, update,
     },
     audit::Act,
-    http::{Exchange, broken, json_response, protobuf, read},
+    http::{Exchange, broken, json_response, protobuf, query, read},
     kinds, object,
     patch::Format,
     refusal::{Refusal, Result},
@@ -22,13 +23,20 @@ enum Outcome {
     /// Something was done to an object, which is not shown.
     Done,
     One(Written),
-    Many(Vec<std::sync::Arc<crate::store::Stored>>),
+    Many(Page),
 }
 
 pub(super) fn write(exchange: &Exchange, target: Target) -> Result<Response<Body>> {
     let verb = verb(&exchange.method, &target)?;
     let resource = target.resource.plural.clone();
-    let mut options = exchange.query.options(&exchange.agent)?;
+    check_media(exchange, verb)?;
+    let kind = match verb {
+        "create" => "CreateOptions",
+        "update" => "UpdateOptions",
+        "patch" => "PatchOptions",
+        _ => "DeleteOptions",
+    };
+    let mut options = exchange.query.options(&exchange.agent, kind)?;
     options.user = Some(std::sync::Arc::clone(&exchange.user));
     let mut call = Call { options, now: exchange.cluster.now(), target };
     let outcome = operate(exchange, &mut call, verb);
@@ -45,6 +53,10 @@ fn verb(method: &Method, target: &Target) -> Result<&'static str> {
     let on_one = !target.name.is_empty();
     let on_itself = target.subresource.is_empty();
     match *method {
+        // A namespaced object may come without a namespace in the path: none is meant then.
+        _ if target.resource.namespaced && target.namespace.is_none() => {
+            Err(Refusal::wrong_method())
+        }
         Method::POST
             if !on_one || matches!(target.subresource.as_str(), "eviction" | "binding") =>
         {
@@ -53,11 +65,23 @@ fn verb(method: &Method, target: &Target) -> Result<&'static str> {
         Method::PUT if on_one => Ok("update"),
         Method::PATCH if on_one => Ok("patch"),
         Method::DELETE if on_one && on_itself => Ok("delete"),
+        // Nobody may end all namespaces at once.
         Method::DELETE if !on_one && target.resource.table != "namespaces" => {
             Ok("deletecollection")
         }
         _ => Err(Refusal::wrong_method()),
     }
+}
+
+/// Bodies are JSON where nothing is said.
+fn check_media(exchange: &Exchange, verb: &str) -> Result<()> {
+    const READ: [&str; 3] =
+        ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
+    let known = exchange.media.is_empty() || READ.contains(&exchange.media.as_str());
+    if known || verb == "patch" || exchange.body.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::wrong_media(&READ.join(", ")))
 }
 
 fn operate(exchange: &Exchange, call: &mut Call, verb: &str) -> Result<Outcome> {
@@ -69,26 +93,32 @@ fn operate(exchange: &Exchange, call: &mut Call, verb: &str) -> Result<Outcome> 
     {
         return Err(Refusal::modified(&resource.subject(&call.target.name)));
     }
-    // A namespaced object may come without a namespace in the path: none is meant then.
-    if verb == "create" && resource.namespaced && call.target.namespace.is_none() {
-        return Err(Refusal::wrong_method());
+    if matches!(verb, "create" | "update") && exchange.body.is_empty() {
+        return Err(call.unrecognized("<empty>", "unexpected end of JSON input"));
     }
     let state = &mut *exchange.cluster.lock();
     call.options.broken = state.broken;
-    let propagation = Some(exchange.query.text("propagationPolicy")).filter(|it| !it.is_empty());
     match verb {
         "create" if call.target.subresource == "eviction" => {
-            let deletion = Deletion::parse(&body["deleteOptions"], propagation)?;
+            let deletion = deletion(exchange, call, &body["deleteOptions"])?;
             placing::evict(state, call, (&body, &deletion)).map(|_| Outcome::Done)
         }
         "create" if call.target.subresource == "binding" => {
             placing::bind(state, call, &body).map(|()| Outcome::Done)
         }
         "create" => create::create(state, call, body).map(Outcome::One),
+        "update" if call.target.subresource == "scale" => {
+            scale::update(state, call, &body).map(Outcome::One)
+        }
         "update" => update::update(state, call, body).map(Outcome::One),
         "patch" => {
-            let format = Format::of_media(&exchange.media)
-                .ok_or_else(|| Refusal::wrong_media(Format::ACCEPTED))?;
+            let format = Format::of_media(&exchange.media).ok_or_else(|| {
+                if resource.is_custom() {
+                    Refusal::wrong_media(Format::ACCEPTED_BY_CUSTOM)
+                } else {
+                    Refusal::unsupported_media()
+                }
+            })?;
             let manager = exchange.query.text("fieldManager");
             patch::check_options(format, manager, exchange.query.text("force"))?;
             if format == Format::Apply {
@@ -97,26 +127,44 @@ fn operate(exchange: &Exchange, call: &mut Call, verb: &str) -> Result<Outcome> 
             patch::patch(state, call, format, &exchange.body).map(Outcome::One)
         }
         "delete" => {
-            check_dry_run(call, &body);
-            let deletion = Deletion::parse(&body, propagation)?
-                .or_grace(exchange.query.text("gracePeriodSeconds"));
+            let deletion = deletion(exchange, call, &body)?;
             delete::delete(state, call, &deletion).map(Outcome::One)
         }
         _ => {
-            check_dry_run(call, &body);
-            let deletion = Deletion::parse(&body, propagation)?
-                .or_grace(exchange.query.text("gracePeriodSeconds"));
-            let selector = exchange.query.selector(&call.target.resource)?;
-            Ok(Outcome::Many(delete::delete_all(state, call, &selector, &deletion)))
+            let deletion = deletion(exchange, call, &body)?;
+            let listing = exchange.query.listing(&call.target.resource)?;
+            delete::delete_all(state, call, &listing, &deletion).map(Outcome::Many)
         }
     }
 }
 
-/// Deletions may be rehearsed through their body too.
-fn check_dry_run(call: &mut Call, body: &Value) {
-    if object::strings(&body["dryRun"]).contains(&"All") {
-        call.options.effect = Effect::DryRun;
+/// What a deletion is told: by its body, or by its query where there is no body.
+fn deletion(exchange: &Exchange, call: &mut Call, body: &Value) -> Result<Deletion> {
+    let query = &exchange.query;
+    let mut told = body.clone();
+    if body.is_null() {
+        told = json!({});
+        for field in ["gracePeriodSeconds", "orphanDependents", "propagationPolicy"] {
+            match (field, query.text(field)) {
+                (_, "") => {}
+                ("gracePeriodSeconds", _) => told[field] = query.number(field)?.into(),
+                ("orphanDependents", _) => told[field] = query.is_set(field).into(),
+                (_, text) => told[field] = text.into(),
+            }
+        }
+    } else if !body.is_object() {
+        return Err(Refusal::bad_request(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal array into Go \
+             value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind \
+             string \"json:\\\"kind,omitempty\\\"\" }",
+        ));
     }
+    let (effect, fault) = query::effect(&object::strings(&told["dryRun"]));
+    query::refuse("DeleteOptions", &Vec::from_iter(fault))?;
+    if effect == Effect::DryRun {
+        call.options.effect = effect;
+    }
+    Deletion::parse(&told, None)
 }
 
 /// The body as JSON. YAML comes as itself, and in apply patches under their one media type.
@@ -176,16 +224,7 @@ fn respond(exchange: &Exchange, call: &Call, outcome: Outcome) -> Response<Body>
             });
             json_response(201, status.to_string())
         }
-        Outcome::Many(objects) => {
-            let items: Vec<Value> =
-                objects.iter().map(|it| crate::api::read::present(target, it)).collect();
-            let version = exchange.cluster.lock().revision.to_string();
-            let list = json!({
-                "kind": target.resource.list_kind, "apiVersion": target.api_version(),
-                "metadata": {"resourceVersion": version}, "items": items,
-            });
-            json_response(200, list.to_string())
-        }
+        Outcome::Many(page) => json_response(200, read::whole_list(target, &page)),
         Outcome::One(written) if written.gone && !kinds::answers_deleted(&target.resource) => {
             let mut details = json!({
                 "name": target.name, "kind": target.resource.plural,
@@ -198,19 +237,26 @@ fn respond(exchange: &Exchange, call: &Call, outcome: Outcome) -> Response<Body>
                 "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
                 "details": details,
             });
-            json_response(written.code, status.to_string())
+            warned(json_response(written.code, status.to_string()), &written.warnings)
         }
         Outcome::One(written) => {
             let now = exchange.cluster.now();
-            let body = read::object(target, &written.object, (form, now));
-            let mut response = json_response(written.code, body);
-            for warning in &written.warnings {
-                let text = format!("299 - {warning:?}");
-                if let Ok(value) = HeaderValue::from_str(&text) {
-                    response.headers_mut().append(header::WARNING, value);
-                }
-            }
-            response
+            let body = if target.subresource == "scale" {
+                written.object.json()
+            } else {
+                read::object(target, &written.object, (form, now))
+            };
+            warned(json_response(written.code, body), &written.warnings)
         }
     }
+}
+
+fn warned(mut response: Response<Body>, warnings: &[String]) -> Response<Body> {
+    for warning in warnings {
+        let text = format!("299 - {warning:?}");
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+    response
 }

@@ -190,7 +190,7 @@ pub(crate) fn release(state: &mut State, group: &str, plural: &str) {
         object::finalizers(&definition).into_iter().filter(|it| *it != CLEANUP).collect();
     if kept.is_empty() {
         object::set_meta(&mut definition, "finalizers", None);
-        state.remove(DEFINITIONS, definition.clone());
+        state.remove(DEFINITIONS, &Key::of(&definition));
         withdraw(state, &definition);
         return;
     }

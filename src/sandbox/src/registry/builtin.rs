@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use self::rows::{Row, RowVersion, Scope, Status};
 use crate::{
+    api::scale::Paths,
     kinds,
     registry::{Origin, Resource, Version},
     schema::{Schema, Source},
@@ -78,6 +79,7 @@ fn resource(row: &Row) -> Resource {
             kind: row.kind,
         }),
         status: row.status == Status::Subresource,
+        scale: Paths::built_in(row.id),
         columns: Vec::new(),
         rules: None,
         shape: it.shape,

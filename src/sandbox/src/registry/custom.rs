@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
+    api::scale::Paths,
     kinds::CUSTOM,
     object,
     registry::{Column, Origin, Resource, Version},
@@ -58,6 +59,7 @@ fn version(spec: &Value) -> Version {
         name: object::text(spec, "/name").to_owned(),
         schema: Schema::lazy(Source::Custom(schema)),
         status: spec["subresources"]["status"].is_object(),
+        scale: Paths::of_definition(&spec["subresources"]["scale"]),
         columns: object::items(spec, "/additionalPrinterColumns").map(column).collect(),
         rules,
         shape: None,

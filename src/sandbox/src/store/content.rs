@@ -3,7 +3,8 @@
 use std::{fmt, ops::Deref, sync::OnceLock};
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 /// An object that is there as a value, as JSON, or both. One is made of the other when it is asked for.
 #[derive(Default)]
@@ -14,7 +15,7 @@ pub(crate) struct Content {
 
 impl Content {
     pub(super) fn json(&self) -> Bytes {
-        self.json.get_or_init(|| Bytes::from((**self).to_string())).clone()
+        self.json.get_or_init(|| written(self)).clone()
     }
 
     /// A copy of which only JSON is there: maps of a value take many times as much memory.
@@ -34,6 +35,26 @@ impl Content {
     fn parsed(&self) -> Value {
         let json = self.json.get().map(|it| serde_json::from_slice(it));
         json.and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+/// The JSON of an object: what it is comes first, so that lists can leave that out.
+pub(crate) fn written(object: &Value) -> Bytes {
+    let json = match object {
+        Value::Object(fields) => serde_json::to_vec(&Headed(fields)),
+        other => serde_json::to_vec(other),
+    };
+    json.unwrap_or_default().into()
+}
+
+struct Headed<'a>(&'a Map<String, Value>);
+
+impl Serialize for Headed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let head = ["apiVersion", "kind"];
+        let first = head.iter().filter_map(|key| Some((*key, self.0.get(*key)?)));
+        let rest = self.0.iter().map(|(key, value)| (key.as_str(), value));
+        serializer.collect_map(first.chain(rest.filter(|(key, _)| !head.contains(key))))
     }
 }
 
