@@ -83,21 +83,23 @@ fn selector(value: &Value) -> String {
         .get("matchLabels")
         .or_else(|| value.get("matchExpressions").is_none().then_some(value));
     let labels = labels.and_then(Value::as_object).into_iter().flatten();
-    let mut parts: Vec<String> = labels
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+    let mut parts: Vec<(&str, String)> = labels
+        .map(|(key, value)| (key.as_str(), format!("{key}={}", value.as_str().unwrap_or_default())))
         .collect();
     for test in object::items(value, "/matchExpressions") {
         let key = object::text(test, "/key");
         let values = object::strings(&test["values"]).join(",");
-        parts.push(match object::text(test, "/operator") {
+        let part = match object::text(test, "/operator") {
             "In" => format!("{key} in ({values})"),
             "NotIn" => format!("{key} notin ({values})"),
             "DoesNotExist" => format!("!{key}"),
             _ => key.to_owned(),
-        });
+        };
+        parts.push((key, part));
     }
-    parts.sort();
-    parts.join(",")
+    // By key alone: labels stay before tests of the same.
+    parts.sort_by_key(|(key, _)| *key);
+    parts.into_iter().map(|(_, part)| part).collect::<Vec<_>>().join(",")
 }
 
 /// Sets how many are wanted, from a whole scale.

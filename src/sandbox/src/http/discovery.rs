@@ -152,7 +152,8 @@ fn resources(registry: &Registry, group: &str, version: &str) -> Result<Value> {
         }
     }
     if list.is_empty() {
-        return Err(Refusal::no_such_path());
+        let known = group.is_empty() || registry.is_built_in(group);
+        return Err(if known { Refusal::no_such_path() } else { Refusal::no_such_page() });
     }
     let group_version =
         if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
