@@ -14,6 +14,11 @@ const AT_ONCE: usize = 3;
 
 /// Each breakage, and a case that does not pass with it.
 const CAUGHT: &[(Breakage, &str)] = &[
+    (Breakage::LostEvents, "streams::each_change_is_told_once_and_in_order"),
+    (Breakage::RepeatedEvents, "streams::each_change_is_told_once_and_in_order"),
+    (Breakage::SilentLeaving, "streams::what_leaves_a_selection_is_told"),
+    (Breakage::EndlessBeginnings, "streams::what_was_there_is_told_to_its_end"),
+    (Breakage::UnsaidGaps, "streams::a_story_has_no_gap"),
     (Breakage::StaleWrites, "objects::a_stale_update_is_refused"),
     (Breakage::VersionsStay, "objects::a_stale_update_is_refused"),
     (Breakage::IdleWrites, "ownership::an_update_that_changes_nothing_owns_nothing"),

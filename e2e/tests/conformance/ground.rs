@@ -83,6 +83,8 @@ impl Ground {
             if let Some(breakage) = breakage() {
                 sandbox.set_breakage(breakage);
             }
+            // What came before the case is forgotten, as it is by a server that runs for a while.
+            sandbox.compact();
             let server = sandbox.serve(([127, 0, 0, 1], 0).into()).await.unwrap();
             controllers.spawn(sandbox.run_controllers());
             let kubeconfig = server.kubeconfig();
@@ -210,7 +212,7 @@ impl Ground {
         what: &str,
         look: impl AsyncFnMut() -> Option<T>,
     ) -> T {
-        let limit = if breakage().is_some() { SHORT } else { LONG };
+        let limit = patience();
         let found = look_until(limit, look).await;
         found.unwrap_or_else(|| panic!("after {limit:?} there is still not {what}"))
     }
@@ -230,6 +232,11 @@ impl Drop for Ground {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         drop(std::thread::spawn(move || runtime.unwrap().block_on(end)).join());
     }
+}
+
+/// How long a case waits for what must come.
+pub(crate) fn patience() -> Duration {
+    if breakage().is_some() { SHORT } else { LONG }
 }
 
 fn breakage() -> Option<Breakage> {

@@ -53,6 +53,7 @@ mod rules;
 mod scale;
 mod schemas;
 mod shapes;
+mod streams;
 mod structures;
 mod tables;
 mod time_rules;

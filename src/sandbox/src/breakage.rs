@@ -31,6 +31,16 @@ macro_rules! breakages {
 }
 
 breakages! {
+    /// Of every three changes one is not told to watches.
+    LostEvents = "lost-events",
+    /// Every change is told twice.
+    RepeatedEvents = "repeated-events",
+    /// A watch with a selector is not told of what leaves it.
+    SilentLeaving = "silent-leaving",
+    /// A watch that begins with what is there does not say where that ends.
+    EndlessBeginnings = "endless-beginnings",
+    /// A watch from a version that is forgotten goes on as if it had missed nothing, without 410.
+    UnsaidGaps = "unsaid-gaps",
     /// A write from an older version overwrites what came between.
     StaleWrites = "stale-writes",
     /// A write leaves the object under the version that it had.
@@ -111,7 +121,7 @@ impl FromStr for Breakage {
     }
 }
 
-/// What is broken in a cluster: a bit for each. It is asked for with every write.
+/// What is broken in a cluster: a bit for each. It is asked at every write.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Broken(u64);
 
@@ -120,6 +130,10 @@ const _: () = assert!(Breakage::ALL.len() <= u64::BITS as usize, "a bit for each
 impl Broken {
     pub(crate) fn add(&mut self, breakage: Breakage) {
         self.0 |= 1 << breakage as u32;
+    }
+
+    pub(crate) const fn is_none(self) -> bool {
+        self.0 == 0
     }
 
     pub(crate) const fn has(self, breakage: Breakage) -> bool {

@@ -146,8 +146,14 @@ impl Sandbox {
     /// Forgets all events so far: watches from an older version get 410, as after a compaction.
     pub fn compact(&self) {
         let state = &mut *self.cluster.lock();
-        let revision = state.revision;
-        state.tables.values_mut().for_each(|it| it.compact(revision));
+        let (revision, broken) = (state.revision, state.broken);
+        for table in state.tables.values_mut() {
+            if broken.has(Breakage::UnsaidGaps) {
+                table.log.lose(revision);
+            } else {
+                table.compact(revision);
+            }
+        }
     }
 
     /// Appends to what `kubectl logs` shows of a container.

@@ -1,5 +1,7 @@
 //! Watches: what happened since a version, in order, until the client or the time runs out.
 
+mod broken;
+
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use axum::body::Body;
@@ -101,6 +103,7 @@ pub(super) fn watch(exchange: &Exchange, target: Target) -> Result<Response<Body
             watch.bookmark(json!({"k8s.io/initial-events-end": "true"}));
         }
     }
+    watch.break_beginning(state.broken);
     drop(state);
     let events = stream::unfold(watch, |mut watch| async move {
         let event = watch.next().await?;
@@ -211,7 +214,7 @@ impl Watch {
             return true;
         };
         let batch: Vec<Change> = changes.take(BATCH).cloned().collect();
-        let current = state.revision;
+        let (current, broken) = (state.revision, state.broken);
         let resource = &self.target.resource;
         let served = state.registry.find(&resource.group, &resource.plural).is_some();
         drop(state);
@@ -224,7 +227,9 @@ impl Watch {
         }
         for change in batch {
             self.revision = change.revision;
-            self.tell(&change);
+            for _ in 0..self.tellings(&change, broken) {
+                self.tell(&change);
+            }
         }
         true
     }

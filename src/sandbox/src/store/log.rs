@@ -65,11 +65,16 @@ impl Log {
 
     /// Forgets all that happened up to a revision.
     pub(crate) fn compact(&mut self, revision: u64) {
+        self.lose(revision);
+        self.compacted = self.compacted.max(revision);
+    }
+
+    /// The same, and forgets that too.
+    pub(crate) fn lose(&mut self, revision: u64) {
         while self.changes.front().is_some_and(|it| it.revision <= revision) {
             self.changes.pop_front();
             self.packed = self.packed.saturating_sub(1);
         }
-        self.compacted = self.compacted.max(revision);
     }
 
     pub(crate) fn compacted(&self) -> u64 {
