@@ -8,7 +8,7 @@ use kube::client::Body;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::ground::{Answer, Ground, LONG};
+use crate::ground::{Answer, Ground, patience};
 
 /// Code, reason and message of a refusal.
 pub(crate) fn said(answer: &Answer) -> (u16, String, String) {
@@ -74,9 +74,10 @@ impl Events {
                 let line: Vec<u8> = self.read.drain(..=end).collect();
                 return Some(serde_json::from_slice(&line).unwrap());
             }
-            let frame = timeout(LONG, self.body.frame()).await.unwrap_or_else(|_| {
+            let frame = timeout(patience(), self.body.frame()).await.unwrap_or_else(|_| {
                 panic!(
-                    "after {LONG:?} nothing more came: {:?}",
+                    "after {:?} nothing more came: {:?}",
+                    patience(),
                     String::from_utf8_lossy(&self.read)
                 )
             })?;

@@ -14,6 +14,10 @@ const AT_ONCE: usize = 3;
 
 /// Each breakage, and a case that does not pass with it.
 const CAUGHT: &[(Breakage, &str)] = &[
+    (Breakage::StaleLists, "lists::pages_are_of_one_moment"),
+    (Breakage::RestartedPages, "lists::pages_are_of_one_moment"),
+    (Breakage::DeafLabels, "lists::labels_choose"),
+    (Breakage::DeafFields, "lists::fields_choose"),
     (Breakage::LostEvents, "streams::each_change_is_told_once_and_in_order"),
     (Breakage::RepeatedEvents, "streams::each_change_is_told_once_and_in_order"),
     (Breakage::SilentLeaving, "streams::what_leaves_a_selection_is_told"),
@@ -23,9 +27,11 @@ const CAUGHT: &[(Breakage, &str)] = &[
     (Breakage::VersionsStay, "objects::a_stale_update_is_refused"),
     (Breakage::IdleWrites, "ownership::an_update_that_changes_nothing_owns_nothing"),
     (Breakage::TakenNames, "objects::a_name_is_taken_once"),
+    (Breakage::BareNames, "names::a_name_is_made_of_its_prefix"),
     (Breakage::CreatingPuts, "objects::a_put_to_nothing_is_not_found"),
     (Breakage::RealRehearsals, "apply::an_apply_can_be_rehearsed"),
     (Breakage::AnyMetadata, "namespaces::a_namespaces_name_is_a_label"),
+    (Breakage::IdleScales, "scale::a_scale_is_written_through_to_its_owner"),
     (Breakage::MutableFields, "pods::hardly_anything_of_a_pod_changes"),
     (Breakage::CountedStatus, "versions::spec_and_status_are_written_apart"),
     (Breakage::OpenStatus, "versions::spec_and_status_are_written_apart"),
@@ -36,6 +42,7 @@ const CAUGHT: &[(Breakage, &str)] = &[
     (Breakage::KeptFields, "ownership::a_field_that_is_given_up_goes"),
     (Breakage::FreeFinalizers, "apply::an_apply_to_what_is_being_deleted_adds_no_finalizer"),
     (Breakage::DeafDeletions, "objects::a_deletion_may_be_for_one_uid_alone"),
+    (Breakage::WideDeletions, "deletion::a_selection_can_be_deleted"),
     (Breakage::HastyForeground, "owners::a_foreground_deletion_waits_for_what_blocks"),
     (Breakage::DyingOrphans, "owners::an_orphan_loses_its_reference"),
     (Breakage::LeftBehind, "owners::what_is_owned_goes_after_its_owner"),

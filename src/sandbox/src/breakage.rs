@@ -31,6 +31,14 @@ macro_rules! breakages {
 }
 
 breakages! {
+    /// A list leaves out the last change, and claims to be of now.
+    StaleLists = "stale-lists",
+    /// Every page of a list is its first.
+    RestartedPages = "restarted-pages",
+    /// A list does not look at its label selector.
+    DeafLabels = "deaf-labels",
+    /// A list does not look at its field selector.
+    DeafFields = "deaf-fields",
     /// Of every three changes one is not told to watches.
     LostEvents = "lost-events",
     /// Every change is told twice.
@@ -49,12 +57,16 @@ breakages! {
     IdleWrites = "idle-writes",
     /// A second creation under a name takes the place of the first.
     TakenNames = "taken-names",
+    /// A name that is to be made of its prefix is the prefix.
+    BareNames = "bare-names",
     /// A PUT to a name that is not there creates an object of any kind.
     CreatingPuts = "creating-puts",
     /// A rehearsal is stored.
     RealRehearsals = "real-rehearsals",
     /// Names, labels, annotations and owners are not judged.
     AnyMetadata = "any-metadata",
+    /// A write of a scale changes nothing.
+    IdleScales = "idle-scales",
     /// What may not change changes.
     MutableFields = "mutable-fields",
     /// A change of the status raises the generation.
@@ -75,6 +87,8 @@ breakages! {
     FreeFinalizers = "free-finalizers",
     /// A deletion is for whatever has the name, though it names a uid or a version.
     DeafDeletions = "deaf-deletions",
+    /// A deletion of what a selector takes is one of everything.
+    WideDeletions = "wide-deletions",
     /// A deletion in the foreground does not wait for what it owns.
     HastyForeground = "hasty-foreground",
     /// A deletion that orphans leaves what it owned to the collector.

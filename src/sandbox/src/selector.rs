@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use self::labels::Requirement;
 use crate::{
+    breakage::{Breakage, Broken},
     refusal::{Refusal, Result},
     registry::Resource,
 };
@@ -30,6 +31,17 @@ impl Selector {
         let fields = split(fields).into_iter().filter(|it| !it.is_empty());
         let fields = fields.map(|it| Field::parse(&it, resource)).collect::<Result<_>>()?;
         Ok(Self { labels, fields })
+    }
+
+    /// The same for a cluster that does not look at all of it.
+    pub(crate) fn seen_by(mut self, broken: Broken) -> Self {
+        if broken.has(Breakage::DeafLabels) {
+            self.labels.clear();
+        }
+        if broken.has(Breakage::DeafFields) {
+            self.fields.clear();
+        }
+        self
     }
 
     pub(crate) fn takes_all(&self) -> bool {

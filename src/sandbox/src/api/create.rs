@@ -129,7 +129,9 @@ fn bear(state: &mut State, call: &Call, object: &mut Value) {
     if object::name(object).is_empty() && !prefix.is_empty() {
         // Names are cut so that the suffix fits, as Kubernetes does.
         let prefix: String = prefix.chars().take(58).collect();
-        let name = format!("{prefix}{}", state.random.suffix());
+        let suffix = state.random.suffix();
+        let suffix = if call.is_broken(Breakage::BareNames) { "" } else { suffix.as_str() };
+        let name = format!("{prefix}{suffix}");
         object::set_meta(object, "name", Some(name.into()));
     }
     let uid = state.random.uid();

@@ -9,6 +9,7 @@ use crate::{
         Target,
         page::{self, Place},
     },
+    breakage::Breakage,
     refusal::{Refusal, Result},
     selector::Selector,
     store::{Key, State, Stored},
@@ -45,15 +46,18 @@ pub(crate) fn list(state: &State, target: &Target, listing: &Listing) -> Result<
     let current = table.map_or(&empty, |it| &it.objects);
 
     let (revision, start) = position(state, target, listing)?;
+    let start = start.filter(|_| !state.broken.has(Breakage::RestartedPages));
+    let stale = table.filter(|_| state.broken.has(Breakage::StaleLists));
+    let seen = stale.and_then(|it| it.log.before_last()).unwrap_or(revision);
     let past;
-    let objects = if revision == state.revision {
+    let objects = if seen == state.revision {
         current
     } else {
         let lost = || match start.clone() {
             None => gone(Lost::Version, target),
             Some(start) => gone(Lost::Place(start), target),
         };
-        past = table.and_then(|it| it.at(revision)).ok_or_else(lost)?;
+        past = table.and_then(|it| it.at(seen)).ok_or_else(lost)?;
         &past
     };
 

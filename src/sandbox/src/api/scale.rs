@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     api::{Call, Draft, Owners, Target, Written, patch as patches, update},
+    breakage::Breakage,
     object,
     patch::{Format, document},
     refusal::{Cause, Refusal, Result, Subject},
@@ -156,7 +157,9 @@ fn store(
     update::check_preconditions(call, &existing.value, scale)?;
     let mut object = (*existing.value).clone();
     let wanted = scale["spec"]["replicas"].as_i64().unwrap_or_default();
-    set(&mut object, &paths(&call.target)?.spec, wanted.into());
+    if !call.is_broken(Breakage::IdleScales) {
+        set(&mut object, &paths(&call.target)?.spec, wanted.into());
+    }
     let version = object::meta(scale, "resourceVersion");
     let version = Some(version).filter(|it| !matches!(*it, "" | "0")).map(Value::from);
     object::set_meta(&mut object, "resourceVersion", version);

@@ -46,8 +46,9 @@ fn many(exchange: &Exchange, target: Target) -> Result<Response<Body>> {
     if exchange.query.is_set("watch") {
         return watch::watch(exchange, target);
     }
-    let listing = exchange.query.listing(&target.resource)?;
+    let mut listing = exchange.query.listing(&target.resource)?;
     let state = exchange.cluster.lock();
+    listing.selector = listing.selector.seen_by(state.broken);
     let page = list::list(&state, &target, &listing)?;
     drop(state);
     let body = match exchange.form {

@@ -12,10 +12,12 @@ use crate::{
         patch, placing, scale, update,
     },
     audit::Act,
+    breakage::Breakage,
     http::{Exchange, broken, json_response, protobuf, query, read},
     kinds, object,
     patch::Format,
     refusal::{Refusal, Result},
+    selector::Selector,
 };
 
 /// What a write came to, for the answer and for the record.
@@ -132,7 +134,10 @@ fn operate(exchange: &Exchange, call: &mut Call, verb: &str) -> Result<Outcome> 
         }
         _ => {
             let deletion = deletion(exchange, call, &body)?;
-            let listing = exchange.query.listing(&call.target.resource)?;
+            let mut listing = exchange.query.listing(&call.target.resource)?;
+            if state.broken.has(Breakage::WideDeletions) {
+                listing.selector = Selector::default();
+            }
             delete::delete_all(state, call, &listing, &deletion).map(Outcome::Many)
         }
     }

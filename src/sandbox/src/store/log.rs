@@ -77,6 +77,11 @@ impl Log {
         }
     }
 
+    /// The revision before the last change.
+    pub(crate) fn before_last(&self) -> Option<u64> {
+        self.changes.back().map(|it| it.revision - 1)
+    }
+
     pub(crate) fn compacted(&self) -> u64 {
         self.compacted
     }
