@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::jobs::Bench;
+use crate::job_bench::Bench;
 
 /// A Job that has finished goes, and its Pods with it, when the time is over that its spec gives it.
 /// <https://kubernetes.io/docs/concepts/workloads/controllers/ttlafterfinished/>

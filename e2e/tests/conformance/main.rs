@@ -28,6 +28,7 @@ mod escalation;
 mod ground;
 mod helm;
 mod identity;
+mod job_bench;
 mod job_ends;
 mod job_rules;
 mod jobs;

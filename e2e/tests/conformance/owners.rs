@@ -350,7 +350,7 @@ async fn a_jobs_pods_stay_unless_the_deletion_says_so() {
         list["items"].as_array().and_then(|it| it.first().cloned())
     };
     for name in ["keeps", "takes", "waits"] {
-        let mut job = crate::jobs::job(json!({}));
+        let mut job = crate::job_bench::job(json!({}));
         job["metadata"]["name"] = name.into();
         assert_eq!(family.ground.post(&jobs, &job).await.code, 201);
         family.ground.eventually("a Pod", async || of(name).await).await;

@@ -434,9 +434,7 @@ async fn a_list_and_its_watch_are_one_story() {
             Events::of(&ground, &format!("{maps}?watch=1&resourceVersion={version}")).await;
         while !seen.iter().any(|it| it == "m19") {
             let (kind, name) = watch.told(1).await.remove(0);
-            if kind == "ADDED" {
-                seen.push(name);
-            }
+            seen.extend((kind == "ADDED").then_some(name));
         }
         seen
     };

@@ -249,12 +249,11 @@ impl Call {
     /// The decoding of custom objects asks for what they are.
     fn check_kind(&self, (version, kind): (&str, &str), body: &Value) -> Result<()> {
         let wanted = [
-            ("apiVersion", version, self.target.api_version()),
-            ("kind", kind, self.resource().kind.clone()),
+            ("apiVersion", "apiVersion", version, self.target.api_version()),
+            ("kind", "Kind", kind, self.resource().kind.clone()),
         ];
-        for (field, found, wanted) in wanted {
+        for (field, missing, found, wanted) in wanted {
             if found.is_empty() {
-                let missing = if field == "kind" { "Kind" } else { "apiVersion" };
                 return Err(Refusal::bad_request(format!(
                     "Object '{missing}' is missing in '{body}'"
                 )));

@@ -195,7 +195,7 @@ fn dispatch(mut exchange: Exchange) -> Result<Response<Body>> {
             } else if reviews::is_review(&target) {
                 review::review(&exchange, &target)
             } else if exchange.method == Method::GET {
-                read::read(exchange, target)
+                read::read(&exchange, target)
             } else {
                 write::write(&exchange, target)
             }

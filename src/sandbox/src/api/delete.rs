@@ -130,7 +130,7 @@ fn mark(call: &Call, object: &mut Value, (grace, asked): (Option<i64>, Option<i6
         end.saturating_sub(SignedDuration::from_secs(known)).unwrap_or(call.now)
     } else {
         if call.resource().table == kinds::DEFINITIONS {
-            kinds::mark_terminating(object);
+            kinds::mark_terminating(object, &clock::seconds(call.now));
         } else if kinds::has_generation(call.resource()) {
             let generation = object::generation(object) + 1;
             object::set_meta(object, "generation", Some(generation.into()));

@@ -32,7 +32,7 @@ pub(super) fn token(revision: Option<u64>, start: &Key, target: &Target) -> Stri
         None if target.resource.namespaced => format!("/{}/{}", start.namespace, start.name),
         _ => format!("/{}", start.name),
     };
-    let revision = revision.map_or(json!(-1), |it| json!(it));
+    let revision = revision.map_or_else(|| json!(-1), |it| json!(it));
     BASE64.encode(json!({"v": VERSION, "rv": revision, "start": path}).to_string())
 }
 

@@ -22,14 +22,14 @@ use crate::{
     store::{State, Stored},
 };
 
-pub(super) fn read(exchange: Exchange, target: Target) -> Result<Response<Body>> {
+pub(super) fn read(exchange: &Exchange, target: Target) -> Result<Response<Body>> {
     if target.subresource == "log" {
         let state = exchange.cluster.lock();
         read::read(&state, &target, "")?;
         return log(&exchange.query, (&state, &target));
     }
     if target.name.is_empty() {
-        return many(&exchange, target);
+        return many(exchange, target);
     }
     let form = exchange.form;
     let state = exchange.cluster.lock();

@@ -137,13 +137,12 @@ pub(super) fn deleting(object: &mut Value) {
 }
 
 /// Says on a definition that its objects are to go.
-pub(crate) fn mark_terminating(definition: &mut Value) {
+pub(crate) fn mark_terminating(definition: &mut Value, at: &str) {
     let (reason, message) = (
         "InstanceDeletionPending",
         "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
     );
-    let at = object::meta(definition, "deletionTimestamp").to_owned();
-    names::set(definition, ["Terminating", "True", reason, message], &at);
+    names::set(definition, ["Terminating", "True", reason, message], at);
 }
 
 /// The resource whose objects go with a definition, which says so from now on.

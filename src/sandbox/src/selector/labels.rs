@@ -170,15 +170,11 @@ impl Parser<'_> {
                     waits = false;
                 }
                 Token::Sign(",") => {
-                    if waits {
-                        values.push(String::new());
-                    }
+                    values.extend(waits.then(String::new));
                     waits = true;
                 }
                 Token::Sign(")") => {
-                    if waits {
-                        values.push(String::new());
-                    }
+                    values.extend(waits.then(String::new));
                     return Ok(values);
                 }
                 other => return Err(format!("found '{}', expected: ',' or ')'", other.text())),

@@ -97,17 +97,17 @@ async fn kubectl(kubeconfig: &Path, args: &[&str]) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&text).into_owned())
 }
 
-const WIDGET: &str = "{apiVersion: example.com/v1, kind: Widget, metadata: {name: one}, spec: \
-                      {size: 5, limits: {cpu: seven}}}";
+const WIDGET: &str = "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: one}\nspec: \
+                      {size: 5, limits: {cpu: seven}}";
 
 const ECHO: &str = r#"[{"command":["echo","hi"],"image":"busybox","#;
 
 const WIDGET_STATUS: &str = r#"{"status": {"conditions": [{"type": "Other", "status": "Never"},
     {"type": "Ready", "status": "Always"}]}}"#;
 
-const JOB: &str = "{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {suspend: true, \
+const JOB: &str = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\nspec: {suspend: true, \
                    template: {spec: {restartPolicy: Never, containers: [{name: c, image: \
-                   busybox}]}}}}";
+                   busybox}]}}}";
 
 /// What people and scripts do first; each line must work, and show what it is to show.
 #[tokio::test(flavor = "multi_thread")]
