@@ -119,7 +119,7 @@ impl Bench {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a kubelet writes the time of its machine")]
-pub(crate) fn now() -> jiff::Timestamp {
+fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
 

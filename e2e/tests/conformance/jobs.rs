@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::job_bench::{Bench, condition, is, now, template};
+use crate::job_bench::{Bench, condition, is, template};
 
 fn true_because(reason: &str, message: &str) -> (String, String, String) {
     ("True".to_owned(), reason.to_owned(), message.to_owned())
