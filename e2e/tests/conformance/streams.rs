@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures::{Stream, TryStreamExt as _};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::ResourceExt as _;
-use kube::api::{Patch, PatchParams, WatchEvent, WatchParams};
+use kube::api::{ListParams, Patch, PatchParams, WatchEvent, WatchParams};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -37,7 +37,7 @@ async fn each_change_is_told_once_and_in_order() {
     let ground = Ground::new().await;
     let api = ground.api::<ConfigMap>();
     let names = ["a", "b", "c", "d", "e", "f"];
-    let from = api.list(&Default::default()).await.unwrap().metadata.resource_version.unwrap();
+    let from = api.list(&ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
     for name in names {
         api.create(&by_post(), &config_map(name, "1")).await.unwrap();
     }

@@ -39,7 +39,8 @@ pub(crate) fn patch(
         }
         other => change(&mut object, other, &patch)?,
     }
-    let shown = if format == Format::Strategic { printed(&patch) } else { object.to_string() };
+    let shown =
+        if format == Format::Strategic { strategic::printed(&patch) } else { object.to_string() };
     let mut draft = call.decode(object).map_err(|why| undecodable(&why, &shown))?;
     settle_place(call, &mut draft.object)?;
     update::replace(state, call, &existing, draft)
@@ -75,22 +76,6 @@ fn undecodable(refusal: &Refusal, patched: &str) -> Refusal {
     let why = why.split_once(": ").map_or(why, |(_, it)| it);
     let subject = Subject { group: "", kind: "", name: "" };
     Refusal::invalid(&subject, &[Cause::invalid("patch", &patched.into(), why)])
-}
-
-/// A patch as the server prints one that it has decoded.
-fn printed(patch: &Value) -> String {
-    match patch {
-        Value::Null => "<nil>".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(list) => {
-            format!("[{}]", list.iter().map(printed).collect::<Vec<_>>().join(" "))
-        }
-        Value::Object(map) => {
-            let fields = map.iter().map(|(key, value)| format!("{key}:{}", printed(value)));
-            format!("map[{}]", fields.collect::<Vec<_>>().join(" "))
-        }
-        other => other.to_string(),
-    }
 }
 
 /// A patched object stays where it is, and who it is.

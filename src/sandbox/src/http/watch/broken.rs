@@ -13,7 +13,7 @@ impl Watch {
             return 1;
         }
         let leaves = change.kind != Kind::Deleted && !change.object.matches(&self.selector);
-        let lost = broken.has(Breakage::LostEvents) && change.revision % 3 == 0
+        let lost = broken.has(Breakage::LostEvents) && change.revision.is_multiple_of(3)
             || broken.has(Breakage::SilentLeaving) && leaves;
         if lost { 0 } else { 1 + usize::from(broken.has(Breakage::RepeatedEvents)) }
     }
