@@ -5,7 +5,9 @@
 
 use gix_packetline::PacketLineRef;
 
-use crate::ls_refs::{Keep, Lines, Malformed, ObjectFormat, RemoteRef, id_of, name_of, sanitise};
+use crate::ls_refs::{
+    Keep, Lines, Malformed, ObjectFormat, RemoteRef, first_word, id_of, name_of, sanitise,
+};
 
 /// git tells of `HEAD` alone; each one is looked at for each ref that is kept.
 const MOST_SYMREFS: usize = 16;
@@ -57,10 +59,20 @@ impl<K: Keep> Advertisement<K> {
 
     /// Takes the next piece. True once it is complete: what follows is not read.
     pub(crate) fn push(&mut self, piece: &[u8]) -> Result<bool, Malformed> {
+        Ok(self.push_some(piece)?.is_some())
+    }
+
+    /// Takes the next piece, and gives back what is behind the advertisement once that is complete.
+    pub(crate) fn push_some<'b>(&mut self, piece: &'b [u8]) -> Result<Option<&'b [u8]>, Malformed> {
         let reader = &mut self.reader;
-        self.lines.push(piece, &mut |line, number| {
+        self.lines.push(piece, |line, number| {
             reader.take(line).map_err(|it| it.unwrap_or(Malformed::Record { line: number }))
         })
+    }
+
+    /// The hash that a server of v2 names objects by; nothing of an older one.
+    pub(crate) fn capabilities(&self) -> Option<ObjectFormat> {
+        (self.reader.stage == Stage::Capabilities).then_some(self.reader.format)
     }
 
     /// What was said, if it came to its end.
@@ -162,9 +174,7 @@ impl<K: Keep> Reader<K> {
     }
 
     fn one(&mut self, text: &[u8]) -> Outcome<()> {
-        let space = text.iter().position(|it| *it == b' ').ok_or(None)?;
-        let (oid, name) = text.split_at(space);
-        let name = name.strip_prefix(b" ").unwrap_or_default();
+        let (oid, name) = first_word(text).ok_or(None)?;
         // A server's clone may be shallow: that is its own affair.
         if oid == b"shallow" || name == b"capabilities^{}" {
             return Ok(());

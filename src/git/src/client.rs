@@ -15,6 +15,7 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 use self::{
+    conversation::Early,
     learned::Learned,
     requests::{Asked, Requests},
 };
@@ -131,16 +132,46 @@ impl Client {
         let remote = question.remote;
         match remote.uri.scheme() {
             Scheme::Http | Scheme::Https => self.ask_any_version(question).await,
-            Scheme::Git => {
-                let mut stream = git::open(remote, Version::Two, &self.inner.traffic).await?;
-                conversation::ask(&mut *stream, question).await
-            }
-            Scheme::Ssh => {
-                let Inner { sessions, traffic, .. } = &*self.inner;
-                let mut stream = sessions.open(remote, Version::Two, traffic).await?;
-                conversation::ask(&mut *stream, question).await
+            Scheme::Git | Scheme::Ssh => self.ask_over_stream(question).await,
+        }
+    }
+
+    /// At once where v2 was spoken before, without waiting for the server to say so again; where that
+    /// comes to nothing, and everywhere else, one step after the other.
+    async fn ask_over_stream<K: Keep + Clone>(
+        &self,
+        question: &Question<'_, K>,
+    ) -> Result<K, Error> {
+        let Inner { sessions, traffic, learned, .. } = &*self.inner;
+        let remote = question.remote;
+        let is_ssh = remote.uri.scheme() == Scheme::Ssh;
+        if let Some(format) = learned.over_stream(&remote.uri) {
+            let body = conversation::whole(question.prefixes, format)?;
+            let opened = if is_ssh {
+                sessions.ask(remote, &body, traffic).await
+            } else {
+                git::ask(remote, &body, traffic).await
+            };
+            match conversation::hear(&mut *opened?, question, format).await {
+                Early::Heard((kept, Some(_))) => return Ok(kept),
+                Early::Refused(error) => return Err(error),
+                Early::Heard((kept, None)) => {
+                    learned.forget_stream(&remote.uri);
+                    return Ok(kept);
+                }
+                Early::Unlike => learned.forget_stream(&remote.uri),
             }
         }
+        let mut stream = if is_ssh {
+            sessions.open(remote, Version::Two, traffic).await?
+        } else {
+            git::open(remote, Version::Two, traffic).await?
+        };
+        let (kept, format) = conversation::ask(&mut *stream, question).await?;
+        if let Some(format) = format {
+            learned.remember_stream(&remote.uri, format);
+        }
+        Ok(kept)
     }
 
     /// Over http: in v2, with the hash that the repository is known to have, then with the other

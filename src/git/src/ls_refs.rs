@@ -10,6 +10,7 @@ use gix_packetline::{
     PacketLineRef,
     blocking_io::encode::{delim_to_write, flush_to_write, text_to_write},
 };
+use memchr::memchr;
 
 pub(crate) use self::{
     keep::{All, Best, Keep, One, TAGS},
@@ -159,7 +160,8 @@ impl<K: Keep> Answer<K> {
     /// Takes the next piece. True once the answer is complete: what follows is not read.
     pub(crate) fn push(&mut self, piece: &[u8]) -> Result<bool, Malformed> {
         let keep = &mut self.keep;
-        self.lines.push(piece, &mut |line, number| take(keep, line, number))
+        let rest = self.lines.push(piece, |line, number| take(keep, line, number))?;
+        Ok(rest.is_some())
     }
 
     /// What was kept, if the answer came to its end.
@@ -181,14 +183,20 @@ fn take(keep: &mut impl Keep, line: PacketLineRef<'_>, number: usize) -> Result<
     if text.starts_with(b"unborn ") {
         return Ok(false);
     }
-    let space = text.iter().position(|it| *it == b' ').ok_or_else(not_a_ref)?;
-    let (oid, rest) = text.split_at(space);
-    let mut words = rest.split(|it| *it == b' ').skip(1);
-    let name = words.next().unwrap_or_default();
+    let (oid, rest) = first_word(text).ok_or_else(not_a_ref)?;
+    let (name, attributes) = first_word(rest).unwrap_or((rest, &[]));
     if keep.wants(name) {
+        let words = attributes.split(|it| *it == b' ');
         keep.keep(record(oid, name, words).ok_or_else(not_a_ref)?)?;
     }
     Ok(false)
+}
+
+/// What is before the first space and behind it, if there is one.
+#[inline]
+pub(crate) fn first_word(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (word, rest) = text.split_at_checked(memchr(b' ', text)?)?;
+    Some((word, rest.get(1..).unwrap_or_default()))
 }
 
 fn record<'b>(

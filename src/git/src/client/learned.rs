@@ -1,5 +1,5 @@
-//! What is known of remotes from earlier answers? Which hosts speak no v2, and which repositories
-//! have long ids: so that a check is one request there too.
+//! What is known of remotes from earlier answers? Which hosts speak no v2, or do so over streams, and
+//! which repositories have long ids: so that a check is one request there too.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,6 +25,8 @@ pub(super) struct Learned {
 struct State {
     /// Hosts that do not answer v2, and when they were found out.
     older: HashMap<String, Instant>,
+    /// Hosts that answered v2 over a stream: they need not say again what they can before they are asked.
+    streams: HashSet<String>,
     /// Repositories whose ids are made with sha256. Nearly all others are the other kind.
     long: HashSet<RepoUri>,
 }
@@ -53,22 +55,49 @@ impl Learned {
         state.older.insert(host.to_owned(), Instant::now());
     }
 
+    /// With which ids a repository answers v2 over a stream, where its host is known to do so.
+    pub(super) fn over_stream(&self, uri: &RepoUri) -> Option<ObjectFormat> {
+        let speaks = self.state().streams.contains(uri.host());
+        speaks.then(|| self.about(uri).format)
+    }
+
+    /// It answered v2 over a stream, with ids of this kind.
+    pub(super) fn remember_stream(&self, uri: &RepoUri, format: ObjectFormat) {
+        let mut state = self.state();
+        if state.streams.len() >= MOST {
+            state.streams.clear();
+        }
+        state.streams.insert(uri.host().to_owned());
+        state.remember_format(uri, format);
+    }
+
+    /// Over a stream it did not answer as was remembered.
+    pub(super) fn forget_stream(&self, uri: &RepoUri) {
+        self.state().streams.remove(uri.host());
+    }
+
     /// It answers v2, with ids of this kind.
     pub(super) fn remember_newer(&self, uri: &RepoUri, format: ObjectFormat) {
         let mut state = self.state();
         state.older.remove(uri.host());
-        if format == ObjectFormat::Sha1 {
-            state.long.remove(uri);
-            return;
-        }
-        if state.long.len() >= MOST && !state.long.contains(uri) {
-            state.long.clear();
-        }
-        state.long.insert(uri.clone());
+        state.remember_format(uri, format);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn remember_format(&mut self, uri: &RepoUri, format: ObjectFormat) {
+        if format == ObjectFormat::Sha1 {
+            self.long.remove(uri);
+            return;
+        }
+        if self.long.len() >= MOST && !self.long.contains(uri) {
+            self.long.clear();
+        }
+        self.long.insert(uri.clone());
     }
 }
 
@@ -107,6 +136,19 @@ mod tests {
         assert_eq!(learned.about(&uri(1)).format, ObjectFormat::Sha1);
     }
 
+    #[test]
+    fn a_host_that_answered_over_a_stream_is_asked_at_once_until_it_disappoints() {
+        let learned = Learned::default();
+        assert_eq!(learned.over_stream(&uri(1)), None);
+
+        learned.remember_stream(&uri(1), ObjectFormat::Sha256);
+        assert_eq!(learned.over_stream(&uri(1)), Some(ObjectFormat::Sha256));
+
+        learned.forget_stream(&uri(1));
+        assert_eq!(learned.over_stream(&uri(1)), None);
+        assert_eq!(learned.about(&uri(1)).format, ObjectFormat::Sha256);
+    }
+
     #[tokio::test]
     async fn remotes_without_number_take_bounded_memory() {
         let learned = Learned::default();
@@ -114,9 +156,11 @@ mod tests {
         for n in 0..3 * MOST {
             learned.remember_older(uri(n).host());
             learned.remember_newer(&uri(n), ObjectFormat::Sha256);
+            learned.remember_stream(&uri(n), ObjectFormat::Sha1);
         }
 
         let state = learned.state();
         assert!(state.older.len() <= MOST && state.long.len() <= MOST);
+        assert!(state.streams.len() <= MOST);
     }
 }

@@ -19,15 +19,33 @@ pub(crate) async fn open(
     version: Version,
     traffic: &Traffic,
 ) -> Result<Box<dyn Stream>, Error> {
+    start(remote, request(&remote.uri, version), traffic).await
+}
+
+/// The same in v2, with the question right behind.
+pub(crate) async fn ask(
+    remote: &Remote,
+    question: &[u8],
+    traffic: &Traffic,
+) -> Result<Box<dyn Stream>, Error> {
+    let mut first = request(&remote.uri, Version::Two);
+    first.extend_from_slice(question);
+    start(remote, first, traffic).await
+}
+
+async fn start(
+    remote: &Remote,
+    first: Vec<u8>,
+    traffic: &Traffic,
+) -> Result<Box<dyn Stream>, Error> {
     let host = remote.uri.shared_host();
     let lost = |source| lost(remote.uri.host(), source);
     let stream = connect(&remote.uri, CONNECT.min(remote.timeout)).await.map_err(lost)?;
     traffic.connected(&host);
 
-    let line = request(&remote.uri, version);
     traffic.asked(&host, 0);
     let mut stream = Counted::new(stream, traffic.clone(), host);
-    stream.write_all(&line).await.map_err(lost)?;
+    stream.write_all(&first).await.map_err(lost)?;
     Ok(Box::new(stream))
 }
 

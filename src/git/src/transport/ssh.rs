@@ -4,12 +4,14 @@
 //! ```text
 //! open ── a kept session with room? ── channel ──▶ git-upload-pack '<path>'
 //!   └── none, or it fails ── connect ── host key ── log in ──┘   once at a time for one login
+//! ask ── the same, with the question right behind; and the next channel is opened in advance
 //! ```
 
 mod channel;
 mod key;
 mod session;
 mod slots;
+mod spare;
 mod target;
 mod tether;
 mod trust;
@@ -22,6 +24,7 @@ use std::{
 };
 
 use tokio::{
+    io::AsyncWriteExt as _,
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
     time::{sleep, timeout},
@@ -37,7 +40,7 @@ use self::{
 };
 use super::{
     pool::CONNECT,
-    stream::{Counted, Stream, Version},
+    stream::{Counted, Stream, Version, lost},
 };
 use crate::{Error, Remote, Traffic};
 
@@ -93,17 +96,42 @@ impl Sessions {
         traffic: &Traffic,
     ) -> Result<Box<dyn Stream>, Error> {
         let target = Target::of(remote)?;
-        let limit = CONNECT.min(remote.timeout);
+        let talk = self.start(&target, version, (remote.timeout, traffic)).await?;
+        Ok(Box::new(Counted::new(talk, traffic.clone(), Arc::clone(&target.label))))
+    }
+
+    /// The same in v2, with the question right behind.
+    pub(crate) async fn ask(
+        &self,
+        remote: &Remote,
+        question: &[u8],
+        traffic: &Traffic,
+    ) -> Result<Box<dyn Stream>, Error> {
+        let target = Target::of(remote)?;
+        let mut talk = self.start(&target, Version::Two, (remote.timeout, traffic)).await?;
+        talk.expect_another();
+        let mut stream = Counted::new(talk, traffic.clone(), Arc::clone(&target.label));
+        let lost = |source| lost(&target.label, source);
+        stream.write_all(question).await.map_err(lost)?;
+        Ok(Box::new(stream))
+    }
+
+    async fn start(
+        &self,
+        target: &Target<'_>,
+        version: Version,
+        (timeout, traffic): (Duration, &Traffic),
+    ) -> Result<Talk, Error> {
+        let limit = CONNECT.min(timeout);
         let slow = |_| Error::Slow { host: target.label.to_string(), limit };
         let asking = Box::pin(async {
-            let leased = self.lease(&target, traffic).await?;
+            let leased = self.lease(target, traffic).await?;
             traffic.asked(&target.label, 0);
             let host = Arc::clone(&target.label);
             let talk = Talk::start(leased, host, &target.command, version).await;
             talk.map_err(|it| target.failed(&it))
         });
-        let talk = timeout(limit, asking).await.map_err(slow)??;
-        Ok(Box::new(Counted::new(talk, traffic.clone(), Arc::clone(&target.label))))
+        tokio::time::timeout(limit, asking).await.map_err(slow)?
     }
 
     /// A channel, on a kept session if one has room.

@@ -7,6 +7,8 @@ mod checks;
 #[cfg(test)]
 mod deepening;
 #[cfg(test)]
+mod early;
+#[cfg(test)]
 mod fetches;
 #[cfg(test)]
 mod hostile;

@@ -207,8 +207,10 @@ async fn a_stream_is_understood_in_every_version() {
         assert_eq!(names.collect::<Vec<_>>(), ["HEAD", "refs/heads/main", "refs/tags/v1.2.0"]);
 
         let exchanged = client.traffic().by_host()[&daemon.address().to_string()];
-        assert_eq!((exchanged.requests, exchanged.connections), (4, 4));
-        assert_eq!(daemon.connections(), 4);
+        // Where v2 is known, the first question about a repository takes its ids for short.
+        let asked = if matches!(versions, Versions::All) { 5 } else { 4 };
+        assert_eq!((exchanged.requests, exchanged.connections), (asked, asked));
+        assert_eq!(daemon.connections(), asked);
         assert!(exchanged.sent > 200 && exchanged.received > 400, "{exchanged:?}");
     }
 }

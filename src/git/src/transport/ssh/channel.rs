@@ -51,6 +51,8 @@ pub(super) struct Talk {
     channel: ChannelWriteHalf<Msg>,
     session: Arc<Session>,
     permit: Option<OwnedSemaphorePermit>,
+    /// Whether the next channel is to be opened in advance.
+    next_is_expected: bool,
 }
 
 /// How far it is with the output.
@@ -84,6 +86,7 @@ impl Talk {
             channel,
             session,
             permit: Some(permit),
+            next_is_expected: false,
         };
         if let Some(version) = version.asked_for() {
             // Many servers let no variable in; they answer in an older version.
@@ -91,6 +94,11 @@ impl Talk {
         }
         talk.channel.exec(true, command).await?;
         Ok(talk)
+    }
+
+    /// Others will ask the same host in the same way: the next channel is opened when this one ends.
+    pub(super) fn expect_another(&mut self) {
+        self.next_is_expected = true;
     }
 
     /// Takes what the server says. True once it has ended.
@@ -143,6 +151,8 @@ impl Talk {
     }
 
     fn lost(&self) -> io::Error {
+        // It may have been open for long before it was of use.
+        self.session.prepare_no_more();
         let source = Said::of(&russh::Error::Disconnect);
         io::Error::other(Error::Ssh { host: self.host.to_string(), source })
     }
@@ -219,6 +229,9 @@ impl Drop for Talk {
             self.session.retire();
         }
         drop(self.permit.take());
+        if self.next_is_expected {
+            self.session.prepare();
+        }
         self.session.touch();
     }
 }

@@ -20,6 +20,7 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::spare::Spares;
 use super::{
     key::{self, Unread},
     slots::{lock, since},
@@ -42,8 +43,9 @@ const MOST_WAITING: usize = 16;
 
 /// A connection on which somebody has logged in.
 pub(super) struct Session {
-    handle: Handle<Guard>,
+    handle: Arc<Handle<Guard>>,
     channels: Arc<Semaphore>,
+    spares: Spares,
     /// When the last channel was given back.
     used: Mutex<Instant>,
     is_retired: AtomicBool,
@@ -81,8 +83,9 @@ impl Session {
         log_in(target, &mut handle, key).await?;
 
         Ok(Self {
-            handle,
+            handle: Arc::new(handle),
             channels: Arc::new(Semaphore::new(MOST_CHANNELS)),
+            spares: Spares::default(),
             used: Mutex::new(Instant::now()),
             is_retired: AtomicBool::new(false),
             _cut: cut,
@@ -118,9 +121,24 @@ impl Session {
         let permit = permit.map_err(|_| russh::Error::Pending)?;
         // Who waits no longer may leave a channel behind that opens later: it is the last one.
         let unfinished = Unfinished(Some(self));
-        let channel = self.handle.channel_open_session().await?;
+        let channel = match self.spares.take().await {
+            Some(channel) => channel,
+            None => self.handle.channel_open_session().await?,
+        };
         unfinished.finish();
         Ok(Leased { session: Arc::clone(self), channel, permit })
+    }
+
+    /// Asks for a channel that the next one finds open.
+    pub(super) fn prepare(&self) {
+        if self.is_alive() {
+            self.spares.ask(&self.handle);
+        }
+    }
+
+    /// No channels in advance, from now on: they seem to be none when they are needed.
+    pub(super) fn prepare_no_more(&self) {
+        self.spares.give_up();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use russh::{
-    Channel,
+    Channel, ChannelOpenFailure,
     keys::{Algorithm, PrivateKey, key::safe_rng, ssh_key::LineEnding},
     server::{self, ChannelOpenHandle, Config, Handler, Msg},
 };
@@ -19,10 +19,15 @@ use crate::{Auth, HostKeys, RepoUri, SshKey};
 struct Server {
     port: u16,
     open: watch::Receiver<usize>,
+    /// Channels that were opened so far.
+    channels: watch::Receiver<usize>,
     _tasks: JoinSet<()>,
 }
 
-struct Peer;
+struct Peer {
+    channels: watch::Sender<usize>,
+    most: usize,
+}
 
 impl Handler for Peer {
     type Error = russh::Error;
@@ -41,7 +46,12 @@ impl Handler for Peer {
         reply: ChannelOpenHandle,
         _: &mut server::Session,
     ) -> Result<(), russh::Error> {
-        reply.accept().await;
+        if *self.channels.borrow() >= self.most {
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+        } else {
+            self.channels.send_modify(|it| *it += 1);
+            reply.accept().await;
+        }
         Ok(())
     }
 }
@@ -50,9 +60,9 @@ fn key() -> PrivateKey {
     PrivateKey::random(&mut safe_rng(), Algorithm::Ed25519).unwrap()
 }
 
-async fn serve(config: Arc<Config>, stream: TcpStream, count: watch::Sender<usize>) {
+async fn serve(config: Arc<Config>, stream: TcpStream, count: watch::Sender<usize>, peer: Peer) {
     count.send_modify(|it| *it += 1);
-    if let Ok(session) = server::run_stream(config, stream, Peer).await {
+    if let Ok(session) = server::run_stream(config, stream, peer).await {
         let _ = session.await;
     }
     count.send_modify(|it| *it -= 1);
@@ -60,18 +70,25 @@ async fn serve(config: Arc<Config>, stream: TcpStream, count: watch::Sender<usiz
 
 impl Server {
     async fn start() -> Self {
+        Self::with(usize::MAX).await
+    }
+
+    /// One that opens so many channels and no more.
+    async fn with(most: usize) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let config = Arc::new(Config { keys: vec![key()], ..Config::default() });
         let (count, open) = watch::channel(0);
+        let (opened, channels) = watch::channel(0);
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut sessions = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                sessions.spawn(serve(Arc::clone(&config), stream, count.clone()));
+                let peer = Peer { channels: opened.clone(), most };
+                sessions.spawn(serve(Arc::clone(&config), stream, count.clone(), peer));
             }
         });
-        Self { port, open, _tasks: tasks }
+        Self { port, open, channels, _tasks: tasks }
     }
 
     /// Somebody with a key of their own.
@@ -107,6 +124,62 @@ async fn a_session_ends_when_nobody_uses_it() {
 
     server.wait_until_open(0).await;
     assert_eq!(sessions.kept.room.available_permits(), MOST);
+}
+
+async fn ask(sessions: &Sessions, remote: &Remote) -> Result<Box<dyn Stream>, Error> {
+    sessions.ask(remote, b"0000", &Traffic::default()).await
+}
+
+impl Server {
+    async fn wait_until_opened(&mut self, count: usize) {
+        let waiting = self.channels.wait_for(|it| *it == count);
+        timeout(Duration::from_secs(10), waiting).await.expect("in time").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_next_channel_is_open_before_it_is_needed() {
+    let mut server = Server::start().await;
+    let (sessions, remote) = (Sessions::default(), server.remote());
+    let first = ask(&sessions, &remote).await.unwrap();
+    assert_eq!(*server.channels.borrow(), 1);
+
+    drop(first);
+    server.wait_until_opened(2).await;
+    let second = ask(&sessions, &remote).await.unwrap();
+    assert_eq!(*server.channels.borrow(), 2, "the one that was open is used");
+
+    drop(second);
+    server.wait_until_opened(3).await;
+    assert_eq!(sessions.kept.slots.sweep(Duration::ZERO), 0, "it keeps no session");
+    server.wait_until_open(0).await;
+}
+
+#[tokio::test]
+async fn who_opens_streams_for_fetches_opens_none_in_advance() {
+    let mut server = Server::start().await;
+    let (sessions, remote) = (Sessions::default(), server.remote());
+
+    for _ in 0..3 {
+        drop(open(&sessions, &remote).await.unwrap());
+    }
+
+    server.wait_until_open(1).await;
+    assert_eq!(*server.channels.borrow(), 3);
+}
+
+#[tokio::test]
+async fn a_server_that_opens_none_in_advance_is_not_asked_to_again() {
+    let mut server = Server::with(1).await;
+    let (sessions, remote) = (Sessions::default(), server.remote());
+
+    drop(ask(&sessions, &remote).await.unwrap());
+    server.wait_until_opened(1).await;
+    let refused = ask(&sessions, &remote).await;
+
+    // The second session is refused as well: this server has opened what it opens.
+    assert!(refused.is_err());
+    assert_eq!(*server.channels.borrow(), 1);
 }
 
 #[tokio::test]
