@@ -152,6 +152,14 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// The disk that it is written to, or our share of it, is used up.
+    #[error("no room is left for what {host} sends")]
+    Full {
+        /// Who was asked; nothing is wrong there.
+        host: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// ssh wants a private key, and there is none.
     #[error("no private key for {host}: ssh needs credentials of type ssh")]
     NoKey {
@@ -319,11 +327,11 @@ impl Error {
             | Self::Worker => true,
             Self::Status { status: 403, retry_after, .. } => retry_after.is_some(),
             Self::Status { status, .. } => matches!(status, 408 | 429 | 500..=599),
+            Self::Remote { message, .. } => is_of_the_moment(message),
             Self::Transport { .. }
             | Self::Credentials { .. }
             | Self::Client { .. }
             | Self::Redirect { .. }
-            | Self::Remote { .. }
             | Self::Prefix
             | Self::RefNotFound { .. }
             | Self::Nothing
@@ -331,6 +339,7 @@ impl Error {
             | Self::Unsafe { .. }
             | Self::Checkout { .. }
             | Self::Destination { .. }
+            | Self::Full { .. }
             | Self::NoKey { .. }
             | Self::Key { .. }
             | Self::Passphrase { .. }
@@ -342,5 +351,54 @@ impl Error {
             | Self::HostKeyRevoked { .. }
             | Self::HostKeyAuthority { .. } => false,
         }
+    }
+}
+
+/// Whether a server that refuses in git's own way would take the same question later. GitLab answers
+/// with success and such words when it has too much to do.
+fn is_of_the_moment(message: &str) -> bool {
+    let message = message.to_lowercase();
+    ["due to load", "try again later", "temporarily unavailable"]
+        .iter()
+        .any(|it| message.contains(it))
+}
+
+/// What the system said, if that is that a disk is full, however deep in what gix says.
+pub(crate) fn no_room(error: &gix::Error) -> Option<std::io::Error> {
+    use std::io::{Error, ErrorKind};
+
+    let kinds = error.iter_errors().filter_map(|it| {
+        let mut causes = std::iter::successors(Some(it), |it| it.source());
+        causes.find_map(|it| it.downcast_ref::<Error>().map(Error::kind))
+    });
+    let is_full = |it: &ErrorKind| matches!(it, ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    kinds.into_iter().find(is_full).map(Error::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn a_server_with_too_much_to_do_may_answer_later() {
+        let remote = |message: &str| Error::Remote { host: "h".into(), message: message.into() };
+
+        let busy = "GitLab is currently unable to handle this request due to load.";
+        assert!(remote(busy).is_transient());
+        assert!(!remote("access denied or repository not exported: /app").is_transient());
+    }
+
+    #[test]
+    fn a_full_disk_is_found_in_whatever_gix_makes_of_it() {
+        let of = |kind: ErrorKind| gix::Error::from_error(io::Error::from(kind));
+        let source = io::Error::from(ErrorKind::StorageFull);
+        let wrapped = gix::Error::from_error(Error::Destination { source });
+
+        assert!(no_room(&of(ErrorKind::StorageFull)).is_some());
+        assert!(no_room(&of(ErrorKind::QuotaExceeded)).is_some());
+        assert!(no_room(&wrapped).is_some());
+        assert!(no_room(&of(ErrorKind::BrokenPipe)).is_none());
     }
 }

@@ -120,7 +120,7 @@ impl Error {
                 "watchOn.files needs the trees of the repository: watch fewer files in a smaller \
                  repository, or remove watchOn.files"
             }
-            Git::Destination { .. } => {
+            Git::Destination { .. } | Git::Full { .. } => {
                 "give the controller a temporary directory that it may write to, with room in it"
             }
             Git::Unsafe { .. } => "remove it from the repository, or remove watchOn.files",
@@ -203,7 +203,7 @@ fn reason_of(error: &ger_git::Error) -> &'static str {
         Git::HostKeyChanged { .. } => "HostKeyChanged",
         Git::HostKeyRevoked { .. } => "HostKeyRevoked",
         Git::Large { .. } => "RepositoryTooLarge",
-        Git::Destination { .. } => "NoTemporarySpace",
+        Git::Destination { .. } | Git::Full { .. } => "NoTemporarySpace",
         Git::Unsafe { .. } => "RepositoryRefused",
         Git::Moved { .. } => "ReferenceMoved",
         Git::Redirect { .. } => "RedirectRefused",

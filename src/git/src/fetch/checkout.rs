@@ -9,7 +9,7 @@ use gix::{
     worktree::{stack::state::attributes::Source, state},
 };
 
-use crate::{Commit, Error, Said};
+use crate::{Commit, Error, Said, error::no_room};
 
 /// Writes the files of `tree`, and the index that belongs to them.
 pub(super) fn write(
@@ -17,8 +17,11 @@ pub(super) fn write(
     tree: ObjectId,
     interrupt: &AtomicBool,
 ) -> Result<(), Error> {
-    let conflicts = write_files(repository, tree, interrupt)
-        .map_err(|source| Error::Checkout { source: Said::of(&source) })?;
+    let conflicts =
+        write_files(repository, tree, interrupt).map_err(|source| match no_room(&source) {
+            Some(source) => Error::Destination { source },
+            None => Error::Checkout { source: Said::of(&source) },
+        })?;
     match conflicts {
         0 => Ok(()),
         _ => Err(Error::Unsafe {

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Commit, Error, Reference, Remote, Said, Traffic,
+    error::no_room,
     transport::{blocking::Way, budget::Budget},
 };
 
@@ -126,6 +127,15 @@ impl Pull<'_> {
         Ok(found)
     }
 
+    fn explain(&self, error: &gix::Error) -> Error {
+        let uri = &self.way.remote().uri;
+        let host = uri.host().to_owned();
+        if let Some(source) = no_room(error) {
+            return Error::Full { host, source };
+        }
+        Error::Fetch { host, source: Said::by(error, uri) }
+    }
+
     fn ask(&self, store: &mut Store, what: What<'_>, depth: u32) -> Result<Found, Error> {
         let host = || self.way.remote().uri.host().to_owned();
         if depth == 1 {
@@ -138,9 +148,7 @@ impl Pull<'_> {
                 Failed::Nothing => Error::Nothing,
                 Failed::Ours(error) => error,
                 Failed::Remote(message) => Error::Remote { host: host(), message },
-                Failed::Gix(source) => {
-                    Error::Fetch { host: host(), source: Said::by(&source, &self.way.remote().uri) }
-                }
+                Failed::Gix(source) => self.explain(&source),
                 Failed::NotById => Error::Fetch { host: host(), source: Said::of(&NotById) },
             })
         })
