@@ -114,9 +114,7 @@ impl Fleet {
 
     /// How often a trigger was looked at, by all replicas that run.
     pub fn turns(&self, key: &TriggerKey) -> u64 {
-        let labels = [key.cluster.as_str(), &key.namespace, key.kind.as_str(), &key.name];
-        let turns =
-            |it: &Replica| it.handle.metrics().reconcile_count.with_label_values(&labels).get();
+        let turns = |it: &Replica| it.handle.metrics().triggers.turns(key);
         self.scene.replicas().values().map(turns).sum()
     }
 

@@ -10,6 +10,7 @@ mod cluster;
 mod connect;
 mod ended;
 mod error;
+mod folded;
 mod kubeconfig;
 mod reflector;
 mod session;
@@ -19,6 +20,7 @@ mod stores;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod understood;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -37,9 +39,10 @@ use crate::clock::Clock;
 pub use cluster::Cluster;
 pub use connect::{Clients, Connect, TlsConnect, hub_clients, trusted_clients};
 pub use error::Error;
+pub use folded::{Fold, Folded};
 pub use kubeconfig::{Refusal, Target, parse as parse_kubeconfig};
 pub use state::State;
-pub use stores::{JobView, Store, Stores};
+pub use stores::{Held, JobView, Store, Stores};
 
 /// Whether something dangerous is nevertheless wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

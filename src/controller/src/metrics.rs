@@ -1,9 +1,13 @@
 //! What does the replica count? Every series, registered once, under one prefix.
 
+mod of_triggers;
+
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
 };
+
+pub use self::of_triggers::{Ended, OfTriggers};
 
 /// Bounds of what takes milliseconds to a minute: checks, changes, handovers.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
@@ -23,11 +27,9 @@ pub struct Invalid {
 pub struct Metrics {
     registry: Registry,
 
-    pub reconcile_count: IntCounterVec,
-    pub failed_reconcile_count: IntCounterVec,
-    pub reconcile_duration_seconds: HistogramVec,
-    pub trigger_check_count: IntCounterVec,
-    pub trigger_check_duration_seconds: HistogramVec,
+    /// `reconcile_count`, `failed_reconcile_count`, `reconcile_duration_seconds`,
+    /// `trigger_check_count` and `trigger_check_duration_seconds`.
+    pub triggers: OfTriggers,
     pub jobs_queue_limit: IntGaugeVec,
     pub jobs_queue_waiting: IntGaugeVec,
     pub jobs_queue_running: IntGaugeVec,
@@ -61,19 +63,6 @@ impl Metrics {
         Self::register(prefix).map_err(|source| Invalid { prefix: prefix.to_owned(), source })
     }
 
-    /// Drops the series of a trigger that is gone: its cluster, namespace, kind and name.
-    pub fn forget_trigger(&self, labels: &[&str; 4]) {
-        for series in
-            [&self.reconcile_count, &self.failed_reconcile_count, &self.trigger_check_count]
-        {
-            // It may never have been counted.
-            drop(series.remove_label_values(labels));
-        }
-        for series in [&self.reconcile_duration_seconds, &self.trigger_check_duration_seconds] {
-            drop(series.remove_label_values(labels));
-        }
-    }
-
     /// Brings the counters of what is counted elsewhere up to date.
     pub fn exchanged(&self, host: &str, exchanged: ger_git::Exchanged) {
         let ger_git::Exchanged { requests, connections, sent, received } = exchanged;
@@ -96,34 +85,8 @@ impl Metrics {
     fn register(prefix: &str) -> prometheus::Result<Self> {
         let registry = Registry::new();
         let made = Maker { registry: &registry, prefix };
-        let object = ["cluster", "namespace", "resource_kind", "resource_name"];
-        let trigger = ["cluster", "namespace", "trigger_kind", "trigger_name"];
         Ok(Self {
-            reconcile_count: made.counters(
-                "reconcile_count",
-                "reconciliations, failed ones too",
-                &object,
-            )?,
-            failed_reconcile_count: made.counters(
-                "failed_reconcile_count",
-                "failed reconciliations",
-                &object,
-            )?,
-            reconcile_duration_seconds: made.histograms(
-                "reconcile_duration_seconds",
-                "a reconciliation",
-                &object,
-            )?,
-            trigger_check_count: made.counters(
-                "trigger_check_count",
-                "check runs of a trigger",
-                &trigger,
-            )?,
-            trigger_check_duration_seconds: made.histograms(
-                "trigger_check_duration_seconds",
-                "a check run",
-                &trigger,
-            )?,
+            triggers: made.registered(OfTriggers::new(prefix)?)?,
             jobs_queue_limit: made.gauges(
                 "jobs_queue_limit",
                 "how many Jobs may run at once",
@@ -299,23 +262,6 @@ impl Maker<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_trigger_that_is_gone_leaves_no_series_behind() {
-        let metrics = Metrics::new("test").unwrap();
-        let labels = ["hub", "default", "ScheduleTrigger", "app"];
-        metrics.trigger_check_count.with_label_values(&labels).inc();
-        metrics.trigger_check_duration_seconds.with_label_values(&labels).observe(1.0);
-        let of_trigger = |metrics: &Metrics| {
-            let series = metrics.registry().gather();
-            series.iter().filter(|it| it.name().starts_with("test_trigger_check")).count()
-        };
-        assert_eq!(of_trigger(&metrics), 2);
-
-        metrics.forget_trigger(&labels);
-
-        assert_eq!(of_trigger(&metrics), 0);
-    }
 
     #[test]
     fn what_is_counted_elsewhere_is_followed_and_never_counted_twice() {

@@ -13,11 +13,12 @@ mod fire;
 mod memory;
 mod queue;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ger_api::schedule_trigger::{ActionKind, SourceKind, Sources};
+use ger_api::ScheduleTrigger;
+use ger_api::schedule_trigger::{ActionKind, SourceKind};
 use ger_core::names::{ClusterName, TriggerKey, TriggerKind};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -28,7 +29,7 @@ use self::memory::Memory;
 // Public for its benchmark alone.
 #[doc(hidden)]
 pub use self::queue::Queue;
-use crate::clusters::{Cluster, Event};
+use crate::clusters::{Cluster, Event, Folded, Held as _};
 use crate::runs::Fleet;
 
 /// Triggers of one cluster that are worked at once: a cluster is a bulkhead, and one whose triggers
@@ -133,24 +134,20 @@ impl Scheduler {
             }
             Event::TriggerGone(key) => {
                 self.forget(key);
-                let kind = key.kind.as_str();
-                let labels = [key.cluster.as_str(), &key.namespace, kind, &key.name];
-                self.fleet.metrics.forget_trigger(&labels);
+                self.fleet.metrics.triggers.forget(key);
             }
             Event::SourceChanged { cluster, namespace, kind, name } => {
-                self.wake_each(cluster, |sources, _, trigger_namespace| {
-                    sources.kind == *kind
-                        && (*kind == SourceKind::ClusterGitRepo
-                            || namespace.as_deref() == Some(trigger_namespace))
-                        && sources.names.contains(name)
+                self.wake_each(cluster, |trigger| {
+                    let is_anywhere = *kind == SourceKind::ClusterGitRepo;
+                    let is_there = namespace.as_deref() == Some(trigger.place().0);
+                    (is_anywhere || is_there) && trigger.has_source(*kind, name)
                 });
             }
             Event::ActionChanged { cluster, namespace, kind, name } => {
-                self.wake_each(cluster, |_, action, trigger_namespace| {
-                    action.kind == *kind
-                        && (*kind == ActionKind::ClusterAction
-                            || namespace.as_deref() == Some(trigger_namespace))
-                        && action.name == *name
+                self.wake_each(cluster, |trigger| {
+                    let is_anywhere = *kind == ActionKind::ClusterAction;
+                    let is_there = namespace.as_deref() == Some(trigger.place().0);
+                    (is_anywhere || is_there) && trigger.has_action(*kind, name)
                 });
             }
             Event::JobChanged { trigger, .. } => {
@@ -189,13 +186,12 @@ impl Scheduler {
     fn wake_each(
         &mut self,
         cluster: &ClusterName,
-        uses: impl Fn(&Sources, &ger_api::schedule_trigger::ActionRef, &str) -> bool,
+        uses: impl Fn(&Folded<ScheduleTrigger>) -> bool,
     ) {
         let Some(cluster) = self.fleet.clusters.cluster(cluster) else { return };
         for trigger in cluster.stores().schedule_triggers.list() {
-            let namespace = trigger.metadata.namespace.as_deref().unwrap_or_default();
-            if uses(&trigger.spec.sources, &trigger.spec.action, namespace) {
-                self.wake_if_ours(&key(&cluster, TriggerKind::Schedule, &trigger.metadata));
+            if uses(&trigger) {
+                self.wake_if_ours(&key(&cluster, TriggerKind::Schedule, trigger.place()));
             }
         }
     }
@@ -210,26 +206,24 @@ impl Scheduler {
 
     /// Takes up what is ours and drops what is not: after a change of shards or of clusters.
     fn look_over(&mut self) {
-        let clusters = self.fleet.clusters.all();
-        let mut present = HashSet::new();
-        for cluster in &clusters {
+        let fleet = Arc::clone(&self.fleet);
+        for cluster in &fleet.clusters.all() {
             let stores = cluster.stores();
             let schedules = stores.schedule_triggers.list();
             let webhooks = stores.webhook_triggers.list();
             let keys = schedules
                 .iter()
-                .map(|it| key(cluster, TriggerKind::Schedule, &it.metadata))
-                .chain(webhooks.iter().map(|it| key(cluster, TriggerKind::Webhook, &it.metadata)));
-            present.extend(keys.filter(|it| self.fleet.shards.owns(it)));
-        }
-        for key in &present {
-            let queue = &mut self.lane(key).queue;
-            if !queue.holds(key) {
-                queue.wake(key, Instant::now());
+                .map(|it| key(cluster, TriggerKind::Schedule, it.place()))
+                .chain(webhooks.iter().map(|it| key(cluster, TriggerKind::Webhook, it.place())));
+            for key in keys.filter(|it| fleet.shards.owns(it)) {
+                self.lane(&key).queue.take_up(&key, Instant::now());
             }
         }
-        for lane in self.lanes.values_mut() {
-            let is_lost = |it: &&TriggerKey| !present.contains(it);
+        for (name, lane) in &mut self.lanes {
+            let cluster = fleet.clusters.cluster(name);
+            let is_there =
+                |it: &TriggerKey| cluster.as_ref().is_some_and(|at| at.stores().has_trigger(it));
+            let is_lost = |it: &&TriggerKey| !is_there(it) || !fleet.shards.owns(it);
             let lost: Vec<TriggerKey> = lane.queue.keys().filter(is_lost).cloned().collect();
             for key in &lost {
                 lane.queue.forget(key);
@@ -260,15 +254,7 @@ impl Scheduler {
     }
 }
 
-fn key(
-    cluster: &Cluster,
-    kind: TriggerKind,
-    meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-) -> TriggerKey {
-    TriggerKey {
-        cluster: cluster.name().clone(),
-        kind,
-        namespace: meta.namespace.clone().unwrap_or_default(),
-        name: meta.name.clone().unwrap_or_default(),
-    }
+fn key(cluster: &Cluster, kind: TriggerKind, (namespace, name): (&str, &str)) -> TriggerKey {
+    let cluster = cluster.name().clone();
+    TriggerKey { cluster, kind, namespace: namespace.to_owned(), name: name.to_owned() }
 }

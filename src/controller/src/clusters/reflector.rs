@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{ListParams, WatchEvent, WatchParams};
-use kube::core::error_boundary::{DeserializeGuard, InvalidObject};
+use kube::core::error_boundary::InvalidObject;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout};
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::error::{Fault, shorten};
 use super::state::{Condition, backoff};
 use super::stores::{Change, Held, Store};
+use super::understood::Understood;
 
 /// What a stream watches, and who hears of it.
 pub(super) trait Sink: Send + Sync {
@@ -47,7 +48,7 @@ pub(super) struct Pace {
 
 /// Keeps one store as its cluster is.
 pub(super) struct Reflector<S: Sink> {
-    pub(super) api: Api<DeserializeGuard<S::Object>>,
+    pub(super) api: Api<Understood<S::Object>>,
     pub(super) selector: Option<&'static str>,
     pub(super) store: Store<S::Held>,
     pub(super) sink: S,
@@ -64,8 +65,9 @@ const WATCH_GRACE: Duration = Duration::from_secs(5);
 /// No server may make us wait longer than this.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-/// As many objects in one answer as client-go asks for.
-const PAGE: u32 = 500;
+/// An answer is held twice while it is read, and what an allocator has once had it keeps: fewer objects
+/// than client-go asks for (500), and still few requests.
+const PAGE: u32 = 200;
 
 /// A cluster full of objects that do not decode may not drown what is said of the others.
 const MOST_COMPLAINTS: usize = 100;
@@ -221,7 +223,7 @@ impl<S: Sink> Reflector<S> {
     async fn take(
         &self,
         progress: &mut Progress,
-        event: WatchEvent<DeserializeGuard<S::Object>>,
+        event: WatchEvent<Understood<S::Object>>,
     ) -> Result<(), Fault> {
         self.sink.touch();
         let version = match event {
@@ -252,7 +254,7 @@ impl<S: Sink> Reflector<S> {
         Ok(())
     }
 
-    async fn apply(&self, progress: &mut Progress, guard: DeserializeGuard<S::Object>) {
+    async fn apply(&self, progress: &mut Progress, guard: Understood<S::Object>) {
         match guard.0 {
             Ok(object) => {
                 progress.undecodable.remove(&place(object.meta()));

@@ -7,19 +7,20 @@ use std::sync::{Arc, PoisonError, RwLock};
 use ger_api::{Action, ClusterAction, ClusterGitRepo, GitRepo, ScheduleTrigger, WebhookTrigger};
 use ger_core::job::{RUN_ID, TRIGGER_KIND, TRIGGER_NAME, TRIGGER_UID, WITHDRAWN};
 use ger_core::ledger::JobSighting;
-use ger_core::names::TriggerKind;
+use ger_core::names::{TriggerKey, TriggerKind};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 
 use super::ended::Ended;
+use super::folded::Folded;
 
 /// What is known of one cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Stores {
-    pub schedule_triggers: Store<ScheduleTrigger>,
-    pub webhook_triggers: Store<WebhookTrigger>,
+    pub schedule_triggers: Store<Folded<ScheduleTrigger>>,
+    pub webhook_triggers: Store<Folded<WebhookTrigger>>,
     pub git_repos: Store<GitRepo>,
     pub cluster_git_repos: Store<ClusterGitRepo>,
     pub actions: Store<Action>,
@@ -28,6 +29,17 @@ pub struct Stores {
     pub jobs: Store<JobView>,
     /// Those of them that are gone, and had finished.
     pub ended: Ended,
+}
+
+impl Stores {
+    /// Whether a trigger of this key was there when last seen; its cluster is this one.
+    pub fn has_trigger(&self, key: &TriggerKey) -> bool {
+        let place = Some(key.namespace.as_str());
+        match key.kind {
+            TriggerKind::Schedule => self.schedule_triggers.find(place, &key.name).is_some(),
+            TriggerKind::Webhook => self.webhook_triggers.find(place, &key.name).is_some(),
+        }
+    }
 }
 
 /// The objects of one kind, as last seen. Cheap to clone.

@@ -4,11 +4,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use ger_api::schedule_trigger::{ActionKind, SourceKind};
-use ger_api::{
-    Action, ClusterAction, ClusterGitRepo, GitRepo, ScheduleTrigger, TriggerStatus, WebhookTrigger,
-};
+use ger_api::{Action, ClusterAction, ClusterGitRepo, GitRepo, ScheduleTrigger, WebhookTrigger};
 use ger_core::job::RUN_ID;
-use ger_core::ledger;
 use ger_core::names::{ClusterName, TriggerKey, TriggerKind};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -19,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::Cluster;
+use super::folded::Folded;
 use super::reflector::{Pace, Reflector, Sink};
 use super::state::{Condition, IDENTITY};
 use super::stores::{Change, Held, JobView, Store, Stores, prune};
@@ -218,68 +216,62 @@ fn parts<H: Held>(change: &Change<H>) -> (&str, &str, bool) {
     (namespace, name, gone)
 }
 
+/// A kind, how it is held, and what a change of it means.
 macro_rules! watched {
-    ($kind:ty, $stream:literal, $store:ident, $slim:expr, |$cluster:ident, $change:ident| $event:expr) => {
+    ($kind:ty as $held:ty, $stream:literal, $store:ident, $hold:expr, |$cluster:ident, $change:ident| $event:expr) => {
         impl Watched for $kind {
             const STREAM: &'static str = $stream;
-            type Held = Self;
+            type Held = $held;
 
-            fn hold(mut self) -> Self {
-                prune(self.meta_mut());
-                $slim(&mut self);
-                self
+            fn hold(self) -> $held {
+                $hold(self)
             }
 
-            fn store(stores: &Stores) -> &Store<Self> {
+            fn store(stores: &Stores) -> &Store<$held> {
                 &stores.$store
             }
 
-            fn event($cluster: &Cluster, $change: &Change<Self>) -> Option<Event> {
+            fn event($cluster: &Cluster, $change: &Change<$held>) -> Option<Event> {
                 Some($event)
             }
         }
     };
 }
 
-/// Keeps of a trigger's status what is decided by; what is written is decided on a live read.
-fn slim(status: &mut Option<TriggerStatus>) {
-    if let Some(status) = status {
-        ledger::slim(status);
-    }
+/// Of what is not so many, everything is kept but what nobody reads.
+fn whole<K: Resource>(mut object: K) -> K {
+    prune(object.meta_mut());
+    object
 }
 
 watched!(
-    ScheduleTrigger,
+    ScheduleTrigger as Folded<Self>,
     "scheduletriggers",
     schedule_triggers,
-    |it: &mut Self| slim(&mut it.status),
+    Folded::of,
     |cluster, change| trigger_event(cluster, TriggerKind::Schedule, change)
 );
 watched!(
-    WebhookTrigger,
+    WebhookTrigger as Folded<Self>,
     "webhooktriggers",
     webhook_triggers,
-    |it: &mut Self| slim(&mut it.status),
+    Folded::of,
     |cluster, change| trigger_event(cluster, TriggerKind::Webhook, change)
 );
-watched!(GitRepo, "gitrepos", git_repos, |_: &mut Self| (), |cluster, change| source_event(
+watched!(GitRepo as Self, "gitrepos", git_repos, whole, |cluster, change| source_event(
     cluster,
     SourceKind::GitRepo,
     change
 ));
-watched!(
-    ClusterGitRepo,
-    "clustergitrepos",
-    cluster_git_repos,
-    |_: &mut Self| (),
-    |cluster, change| source_event(cluster, SourceKind::ClusterGitRepo, change)
-);
-watched!(Action, "actions", actions, |_: &mut Self| (), |cluster, change| action_event(
+watched!(ClusterGitRepo as Self, "clustergitrepos", cluster_git_repos, whole, |cluster, change| {
+    source_event(cluster, SourceKind::ClusterGitRepo, change)
+});
+watched!(Action as Self, "actions", actions, whole, |cluster, change| action_event(
     cluster,
     ActionKind::Action,
     change
 ));
-watched!(ClusterAction, "clusteractions", cluster_actions, |_: &mut Self| (), |cluster, change| {
+watched!(ClusterAction as Self, "clusteractions", cluster_actions, whole, |cluster, change| {
     action_event(cluster, ActionKind::ClusterAction, change)
 });
 

@@ -336,48 +336,33 @@ struct Known {
     action: ActionRef,
 }
 
-fn known(cluster: &Cluster, view: &JobView) -> Option<Known> {
-    with_trigger(cluster, view, |key, uid, status, action| Known {
-        key,
-        uid: uid.to_owned(),
-        status: status.clone(),
-        action: action.clone(),
-    })
-}
-
 /// Whether a Job runs that our ledger started. What only looks like one of ours takes nobody's place.
 fn is_running(cluster: &Cluster, view: &JobView) -> bool {
-    let holds = |status: &TriggerStatus| {
-        let mut unfinished = core_ledger::unfinished(status);
+    let holds = |known: &Known| {
+        let mut unfinished = core_ledger::unfinished(&known.status);
         unfinished.any(|it| it.id == view.run_id && it.job_uid.as_deref() == Some(&view.uid))
     };
     matches!(view.sighting, JobSighting::Running { .. })
-        && with_trigger(cluster, view, |_, _, status, _| holds(status)) == Some(true)
+        && known(cluster, view).as_ref().is_some_and(holds)
 }
 
-fn with_trigger<T>(
-    cluster: &Cluster,
-    view: &JobView,
-    look: impl FnOnce(TriggerKey, &str, &TriggerStatus, &ActionRef) -> T,
-) -> Option<T> {
-    static NOTHING: OnceLock<TriggerStatus> = OnceLock::new();
+fn known(cluster: &Cluster, view: &JobView) -> Option<Known> {
     let (kind, name) = view.trigger.clone()?;
     let (stores, namespace) = (cluster.stores(), view.namespace.clone());
     let key = TriggerKey { cluster: cluster.name().clone(), kind, namespace, name };
-    let nothing = NOTHING.get_or_init(TriggerStatus::default);
     let place = Some(view.namespace.as_str());
-    match kind {
+    let (meta, status, action) = match kind {
         TriggerKind::Schedule => {
-            let found = stores.schedule_triggers.find(place, &key.name)?;
-            let uid = found.metadata.uid.as_deref().unwrap_or_default();
-            Some(look(key, uid, found.status.as_ref().unwrap_or(nothing), &found.spec.action))
+            let found = stores.schedule_triggers.find(place, &key.name)?.unfold()?;
+            (found.metadata, found.status, found.spec.action)
         }
         TriggerKind::Webhook => {
-            let found = stores.webhook_triggers.find(place, &key.name)?;
-            let uid = found.metadata.uid.as_deref().unwrap_or_default();
-            Some(look(key, uid, found.status.as_ref().unwrap_or(nothing), &found.spec.action))
+            let found = stores.webhook_triggers.find(place, &key.name)?.unfold()?;
+            (found.metadata, found.status, found.spec.action)
         }
-    }
+    };
+    let (uid, status) = (meta.uid.unwrap_or_default(), status.unwrap_or_default());
+    Some(Known { key, uid, status, action })
 }
 
 /// How long a Job of this trigger may wait: its Action's own time, else the configured one.

@@ -82,11 +82,11 @@ impl Trigger {
         match key.kind {
             TriggerKind::Schedule => {
                 let found = stores.schedule_triggers.find(namespace, &key.name)?;
-                Some(Self::of(key, found.as_ref()))
+                Some(Self::of(key, &found.unfold()?))
             }
             TriggerKind::Webhook => {
                 let found = stores.webhook_triggers.find(namespace, &key.name)?;
-                Some(Self::of(key, found.as_ref()))
+                Some(Self::of(key, &found.unfold()?))
             }
         }
     }

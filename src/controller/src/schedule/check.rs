@@ -101,25 +101,14 @@ impl Turn<'_> {
             }
             return Ok(());
         }
-        let labels = [
-            self.key.cluster.as_str(),
-            &self.key.namespace,
-            self.key.kind.as_str(),
-            &self.key.name,
-        ];
-        self.fleet.metrics.trigger_check_count.with_label_values(&labels).inc();
-        let timer = self
-            .fleet
-            .metrics
-            .trigger_check_duration_seconds
-            .with_label_values(&labels)
-            .start_timer();
+        self.fleet.metrics.triggers.check_began(self.key);
+        let began = Instant::now();
         if is_tick {
             self.fleet.metrics.schedule_lag_seconds.observe(self.due_at.elapsed().as_secs_f64());
         }
 
         let asked = Box::pin(self.ask_all(plan, questions)).await;
-        timer.observe_duration();
+        self.fleet.metrics.triggers.check_ended(self.key, began.elapsed());
         // The next one counts from the end of this one, whatever came of it: what failed has its own timer.
         if is_tick {
             let ended = self.fleet.clock.now();

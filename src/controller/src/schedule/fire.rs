@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::memory::{Memory, backoff};
 use crate::clusters::{Cluster, State};
+use crate::metrics::Ended;
 use crate::runs::ledger::{Moved, Step, swap, transit};
 use crate::runs::trigger::{FINALIZER_OF_THE_ORIGINAL, Trigger};
 use crate::runs::{Error, Fleet, Remedy, events};
@@ -53,13 +54,14 @@ pub(super) async fn fire(
     }
     let Some(trigger) = Trigger::of_store(key, cluster.stores()) else { return (memory, None) };
     let memory = memory.of(&trigger.uid);
-    let labels = [key.cluster.as_str(), &key.namespace, key.kind.as_str(), &key.name];
-    fleet.metrics.reconcile_count.with_label_values(&labels).inc();
-    let timer = fleet.metrics.reconcile_duration_seconds.with_label_values(&labels).start_timer();
+    fleet.metrics.triggers.turn_began(key);
+    let began = Instant::now();
 
     let mut turn = Turn { fleet, key, cluster, work, trigger, memory, due_at };
     let taken = Box::pin(turn.take()).await;
-    timer.observe_duration();
+    let ended = if taken.is_ok() { Ended::Well } else { Ended::Badly };
+    fleet.metrics.triggers.turn_ended(key, began.elapsed(), ended);
+    turn.memory.tidy();
     let error = match taken {
         Ok(again) => {
             turn.memory.failures = 0;
@@ -68,7 +70,6 @@ pub(super) async fn fire(
         Err(error) => error,
     };
 
-    fleet.metrics.failed_reconcile_count.with_label_values(&labels).inc();
     turn.memory.failures = turn.memory.failures.saturating_add(1);
     let retry = backoff(turn.memory.failures);
     let again = match error.remedy() {

@@ -16,12 +16,13 @@ const LAST_RETRY: Duration = Duration::from_mins(2);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
     /// Whose memory it is: a trigger that was created anew under the name begins anew.
-    uid: String,
+    uid: Box<str>,
     /// The schedule that `next_check` was computed for.
     pub(super) schedule: Option<Schedule>,
     pub(super) next_check: Option<Timestamp>,
     /// When the last check ended, for an edited schedule to count from.
     pub(super) last_check: Option<Timestamp>,
+    /// Of the sources that fail or wait for something: none of most triggers.
     pub(super) sources: BTreeMap<String, OfSource>,
     /// Since when each run waits for its Job to be made, by this replica's monotonic clock.
     pub(super) pending: BTreeMap<String, Pending>,
@@ -32,7 +33,19 @@ pub(super) struct Memory {
 impl Memory {
     /// The memory of this trigger: another one's is forgotten.
     pub(super) fn of(self, uid: &str) -> Self {
-        if self.uid == uid { self } else { Self { uid: uid.to_owned(), ..Self::default() } }
+        if *self.uid == *uid { self } else { Self { uid: uid.into(), ..Self::default() } }
+    }
+
+    /// Drops what says nothing: a replica remembers many triggers, and a map that was emptied keeps a
+    /// node with room for eleven.
+    pub(super) fn tidy(&mut self) {
+        self.sources.retain(|_, it| *it != OfSource::default());
+        if self.sources.is_empty() {
+            self.sources = BTreeMap::new();
+        }
+        if self.pending.is_empty() {
+            self.pending = BTreeMap::new();
+        }
     }
 }
 
@@ -44,7 +57,7 @@ pub(super) struct Seen {
 }
 
 /// What is remembered of a source.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct OfSource {
     pub(super) failures: u32,
     /// What was asked by when the check failed: anything else is worth a try at once.
@@ -73,6 +86,19 @@ pub(super) fn backoff(failures: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn only_what_says_something_is_kept() {
+        let mut memory = Memory::default().of("uid");
+        let failing = OfSource { failures: 1, ..OfSource::default() };
+        memory.sources.insert("fails".to_owned(), failing.clone());
+        memory.sources.insert("works".to_owned(), OfSource::default());
+
+        memory.tidy();
+
+        assert_eq!(memory.sources, BTreeMap::from([("fails".to_owned(), failing)]));
+        assert_eq!(*memory.of("uid").uid, *"uid");
+    }
 
     #[test]
     fn retries_come_apart_up_to_the_limit() {

@@ -1,6 +1,7 @@
 //! Which trigger is worked next, and when? A timer queue with each key once, and never worked twice at once.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ger_core::names::TriggerKey;
@@ -12,12 +13,14 @@ const SHORTEST: Duration = Duration::from_millis(20);
 /// The timers of the triggers of this replica's shards. Knows no clock: time is an argument.
 #[derive(Debug)]
 pub struct Queue<M> {
-    entries: HashMap<TriggerKey, Entry<M>>,
-    due: BTreeSet<(Instant, TriggerKey)>,
+    // Boxed: a map has room for twice as many as it holds.
+    entries: HashMap<Arc<TriggerKey>, Box<Entry<M>>>,
+    due: BTreeSet<(Instant, Arc<TriggerKey>)>,
 }
 
 #[derive(Debug)]
 struct Entry<M> {
+    key: Arc<TriggerKey>,
     stage: Stage,
     /// What the last work left for the next, nothing of it durable.
     memory: M,
@@ -56,24 +59,36 @@ impl<M: Clone + Default> Queue<M> {
         self.entries.contains_key(key)
     }
 
+    /// Works `key` as soon as possible, unless it is held already.
+    pub(crate) fn take_up(&mut self, key: &TriggerKey, now: Instant) {
+        if !self.holds(key) {
+            self.wake(key, now);
+        }
+    }
+
     pub(crate) fn keys(&self) -> impl Iterator<Item = &TriggerKey> {
-        self.entries.keys()
+        self.entries.keys().map(Arc::as_ref)
     }
 
     /// Works `key` as soon as possible: it is new, or something about it changed.
     pub fn wake(&mut self, key: &TriggerKey, now: Instant) {
-        let idle = || Entry { stage: Stage::Idle, memory: M::default() };
-        let entry = self.entries.entry(key.clone()).or_insert_with(idle);
+        if !self.entries.contains_key(key) {
+            let key = Arc::new(key.clone());
+            let idle = Entry { key: Arc::clone(&key), stage: Stage::Idle, memory: M::default() };
+            self.entries.insert(key, Box::new(idle));
+        }
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        let key = &entry.key;
         match &mut entry.stage {
             Stage::Working(meanwhile) => *meanwhile = Meanwhile::Woken,
             Stage::Waiting(at) if *at <= now => {}
             Stage::Waiting(at) => {
-                self.due.remove(&(*at, key.clone()));
-                self.due.insert((now, key.clone()));
+                self.due.remove(&(*at, Arc::clone(key)));
+                self.due.insert((now, Arc::clone(key)));
                 *at = now;
             }
             Stage::Idle => {
-                self.due.insert((now, key.clone()));
+                self.due.insert((now, Arc::clone(key)));
                 entry.stage = Stage::Waiting(now);
             }
         }
@@ -89,7 +104,7 @@ impl<M: Clone + Default> Queue<M> {
             }
             Stage::Waiting(at) => {
                 let at = *at;
-                self.due.remove(&(at, key.clone()));
+                self.due.remove(&(at, Arc::clone(&entry.key)));
             }
             Stage::Idle => {}
         }
@@ -98,14 +113,13 @@ impl<M: Clone + Default> Queue<M> {
 
     /// The next key whose time has come, with what its last work left. It is being worked from here on.
     pub fn take(&mut self, now: Instant) -> Option<(TriggerKey, M, Instant)> {
-        let (at, key) = self.due.first()?.clone();
-        if at > now {
+        if self.due.first()?.0 > now {
             return None;
         }
-        self.due.pop_first();
+        let (at, key) = self.due.pop_first()?;
         let entry = self.entries.get_mut(&key)?;
         entry.stage = Stage::Working(Meanwhile::Nothing);
-        Some((key, entry.memory.clone(), at))
+        Some((key.as_ref().clone(), entry.memory.clone(), at))
     }
 
     /// The work on `key` ended: what it leaves, and when it wants to be worked again, if ever.
@@ -126,7 +140,7 @@ impl<M: Clone + Default> Queue<M> {
         entry.memory = memory;
         entry.stage = again.map_or(Stage::Idle, Stage::Waiting);
         if let Some(at) = again {
-            self.due.insert((at, key.clone()));
+            self.due.insert((at, Arc::clone(&entry.key)));
         }
     }
 

@@ -38,6 +38,7 @@ async fn what_changes_in_a_spoke_is_said_and_can_be_read() {
     let key = fleet.trigger("east", "deploy").await;
     fleet.event(&Event::TriggerChanged(key.clone())).await;
     let held = edge.stores().schedule_triggers.find(Some(APPS), "deploy").unwrap();
+    let held = held.unfold().unwrap();
     assert_eq!(held.spec.action.name, "act");
     assert!(held.metadata.managed_fields.is_none());
 
