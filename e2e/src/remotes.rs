@@ -4,7 +4,7 @@ mod repo;
 mod state;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use futures::future::BoxFuture;
 use ger_git::github_app::{self, App, Origin, Token, Wanted};
 use ger_git::{Error, Exchanged, PathHash, Reference, Remote, Resolved, Secret, Tls};
 use git_events_runner::checks::{Files, Remotes};
+use jiff::Timestamp;
 
 pub use self::repo::Repo;
 pub use self::state::{Failure, HostKeyOf};
@@ -29,6 +30,9 @@ pub struct Host {
     repos: Arc<Mutex<BTreeMap<String, Repo>>>,
     commits: Arc<Mutex<u32>>,
     tokens: Arc<AtomicU64>,
+    /// Until when the token is good that installations have now.
+    token_ends: Arc<Mutex<Option<Timestamp>>>,
+    gives_no_token: Arc<AtomicBool>,
 }
 
 impl Host {
@@ -49,6 +53,16 @@ impl Host {
     /// The token that installations of Apps have now.
     pub fn app_token(&self) -> String {
         format!("ghs_{}", self.tokens.load(Ordering::SeqCst))
+    }
+
+    /// From now on Apps are given no tokens; those that are kept are good to their end.
+    pub fn give_no_tokens(&self) {
+        self.gives_no_token.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on Apps are given tokens again.
+    pub fn give_tokens(&self) {
+        self.gives_no_token.store(false, Ordering::SeqCst);
     }
 }
 
@@ -94,15 +108,21 @@ impl Remotes for Host {
         wanted: Wanted,
     ) -> BoxFuture<'static, Result<Token, Arc<github_app::Error>>> {
         let now = Secret::from(self.app_token());
-        let is_kept =
-            self.tokens.load(Ordering::SeqCst) > 0 && wanted.refused.as_ref() != Some(&now);
-        if !is_kept {
+        let mut ends = self.token_ends.lock().unwrap_or_else(PoisonError::into_inner);
+        let needed = wanted.now + wanted.lasting;
+        let is_kept = ends.is_some_and(|it| it >= needed) && wanted.refused.as_ref() != Some(&now);
+        let is_given = is_kept || !self.gives_no_token.load(Ordering::SeqCst);
+        if is_given && !is_kept {
             self.tokens.fetch_add(1, Ordering::SeqCst);
+            *ends = Some(wanted.now + Duration::from_hours(1));
         }
         let origin = if is_kept { Origin::Kept } else { Origin::Minted };
-        let value = Secret::from(self.app_token());
+        let (value, expires_at) = (Secret::from(self.app_token()), ends.unwrap_or(wanted.now));
         async move {
-            let expires_at = wanted.now + Duration::from_hours(1);
+            if !is_given {
+                let (host, limit) = (HOST.to_owned(), wanted.timeout);
+                return Err(Arc::new(github_app::Error::Slow { host, limit }));
+            }
             Ok(Token { value, expires_at, origin })
         }
         .boxed()

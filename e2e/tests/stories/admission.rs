@@ -1,8 +1,32 @@
 //! How many Jobs run at once, which one is next, and what becomes of one that waited too long?
 
-use e2e::{Cluster, Fleet, Step, Work, mins, secs, story, trigger};
+use e2e::objects::{ACTION, APPS, secret};
+use e2e::{Cluster, Fleet, Repo, Step, Work, action, git_repo, mins, secs, story, trigger};
 use ger_api::status::RunPhase;
 use ger_core::names::Commit;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use serde_json::json;
+
+/// Makes a source of `repo` whose credentials are a GitHub App.
+async fn of_app(cluster: &Cluster, repo: &Repo) {
+    let mut app = secret("git", "appPrivateKey", "key");
+    app["stringData"]["appId"] = "1".into();
+    app["stringData"]["apiUrl"] = "https://git.example.org/api/v3".into();
+    app["stringData"]["installationId"] = "2".into();
+    cluster.put(&app).await;
+    let mut source = git_repo(repo);
+    let auth = json!({ "type": "githubApp", "secretRef": { "name": "git" } });
+    source["spec"]["authConfig"] = auth;
+    cluster.put(&action(ACTION)).await;
+    cluster.put(&source).await;
+}
+
+/// The token in the copy that a Job is given.
+async fn token(cluster: &Cluster, job: &str) -> String {
+    let copy = Api::<Secret>::namespaced(cluster.admin(), APPS).get(job).await.unwrap();
+    String::from_utf8(copy.data.unwrap()["password"].0.clone()).unwrap()
+}
 
 /// Applies triggers, each with a repository of its own, one after the other.
 async fn queue(fleet: &Fleet, cluster: &Cluster, count: usize) -> Vec<Commit> {
@@ -170,5 +194,65 @@ fn the_limit_is_each_clusters_own() {
 
         east.done_for(&commit, secs(30)).await;
         assert_eq!(hub.kubelet().most_at_once(), 1);
+    });
+}
+
+/// A token lives for an hour: one that was minted when the Job was made may be dead when its turn comes.
+#[test]
+fn a_job_that_waited_long_starts_with_a_new_token_or_not_at_all() {
+    story!(Virtual, async {
+        let fleet = Fleet::builder().max_running(1).waiting(mins(600)).start().await;
+        let hub = fleet.hub();
+        hub.work(Work::Lasts);
+        queue(&fleet, &hub, 1).await;
+        let repo = fleet.repo("app");
+        let commit = repo.push();
+        of_app(&hub, &repo).await;
+        let deploy = hub.apply(&trigger("deploy").every("1h").named("app").alone()).await;
+        let run = hub.until_run(&deploy, &commit, RunPhase::Queued).await;
+        let job = run.job.unwrap();
+        let first = token(&hub, &job).await;
+        fleet.pass(mins(70)).await;
+
+        // Its turn comes while the App is given none: it waits, says why, and holds up nobody.
+        fleet.host().give_no_tokens();
+        hub.work(Work::Succeeds(secs(1)));
+        let said = async || {
+            let events = hub.events("GithubAppUnreachable").await;
+            let is_it = |it: &Option<String>| {
+                it.as_deref().is_some_and(|it| it.contains("waits for a new token"))
+            };
+            events.iter().any(|it| is_it(&it.message)).then_some(())
+        };
+        hub.until(mins(2), "somebody says that it waits", said).await;
+        let other = fleet.repo("other");
+        let others = other.push();
+        hub.apply(&trigger("other").every("5s").watching(&other)).await;
+        hub.done_for(&others, mins(1)).await;
+        fleet.pass(mins(5)).await;
+        assert!(hub.started_for(&commit).await.is_empty());
+        assert_eq!(token(&hub, &job).await, first);
+
+        fleet.host().give_tokens();
+        hub.until_run(&deploy, &commit, RunPhase::Succeeded).await;
+        assert_eq!(token(&hub, &job).await, fleet.host().app_token());
+        assert_ne!(fleet.host().app_token(), first);
+    });
+}
+
+/// Where the token is young, nothing is written twice.
+#[test]
+fn a_job_that_starts_at_once_keeps_its_token() {
+    story!(Virtual, async {
+        let fleet = Fleet::builder().start().await;
+        let (hub, repo) = (fleet.hub(), fleet.repo("app"));
+        let commit = repo.push();
+        of_app(&hub, &repo).await;
+        let deploy = hub.apply(&trigger("deploy").named("app").alone()).await;
+
+        hub.until_run(&deploy, &commit, RunPhase::Succeeded).await;
+
+        let copies = hub.writes().into_iter().filter(|it| it.resource == "secrets");
+        assert_eq!(copies.count(), 1);
     });
 }

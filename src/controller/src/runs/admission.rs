@@ -1,6 +1,8 @@
 //! Which suspended Jobs start? The owner of a cluster's slot starts what the ledger holds as queued, and
 //! nothing else.
 
+mod fresh;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -19,9 +21,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::fresh::{Copies, Starting};
 use super::error::Error;
 use super::jobs::Patched;
-use super::trigger::Trigger;
 use super::{Fleet, jobs, ledger};
 use crate::clusters::{Cluster, JobView, State};
 
@@ -41,6 +43,7 @@ struct Slot {
     /// Started here, and not yet seen to run.
     own_starts: BTreeSet<String>,
     served_last: Option<TriggerKey>,
+    copies: Copies,
     /// The slot was gained since the last look: the watch may be behind the last owner's starts.
     is_new: bool,
 }
@@ -139,7 +142,7 @@ async fn look_once(fleet: Arc<Fleet>, cluster: Cluster, mut slot: Slot) -> (Clus
 
 impl Slot {
     /// Looks at all Jobs of a cluster once: starts, expires and removes what is to be.
-    async fn look(&mut self, fleet: &Fleet, cluster: &Cluster) -> Result<(), Error> {
+    async fn look(&mut self, fleet: &Arc<Fleet>, cluster: &Cluster) -> Result<(), Error> {
         let views = self.views(cluster).await?;
         let limit = fleet.max_running_jobs;
         let running = views.iter().filter(|it| is_running(cluster, it)).count();
@@ -151,12 +154,15 @@ impl Slot {
         let waiting: Vec<&Arc<JobView>> = views.iter().filter(is_waiting).collect();
         self.waits.on_seen(waiting.iter().map(|it| it.uid.as_str()), limit, mono());
         self.unknown.retain(|uid, _| waiting.iter().any(|it| it.uid == *uid));
+        self.copies.retain(|uid| waiting.iter().any(|it| it.uid == *uid));
         gauge(fleet, cluster, running, waiting.len());
 
         let mut queue = Vec::new();
         let mut result = Ok(());
         for view in waiting {
             match self.judge(fleet, cluster, view) {
+                // Others have the place of one that waits for a token; none waits longer than it may.
+                Ok(it) if it.waited < it.timeout && !self.copies.may_be_next(&it.job_uid) => {}
                 Ok(waiting) => queue.push(waiting),
                 Err(Orphan::Keep) => {}
                 // One that cannot be removed holds up none of the others.
@@ -178,14 +184,14 @@ impl Slot {
 
     async fn carry_out(
         &mut self,
-        (fleet, cluster): (&Fleet, &Cluster),
+        (fleet, cluster): (&Arc<Fleet>, &Cluster),
         views: &[Arc<JobView>],
         decision: Decision,
     ) -> Result<(), Error> {
         let find = |uid: &str| views.iter().find(|it| it.uid == uid);
         match decision {
             Decision::Start { trigger, run_id, job: _, job_uid } => match find(&job_uid) {
-                Some(view) => self.start(cluster, view, &trigger, &run_id).await,
+                Some(view) => self.start((fleet, cluster), view, &trigger, &run_id).await,
                 None => Ok(()),
             },
             Decision::Expire { trigger, run_id, job: _, job_uid } => match find(&job_uid) {
@@ -246,7 +252,7 @@ impl Slot {
     /// Starts a Job: the execution point. Valid only for the Job as it was seen, suspended.
     async fn start(
         &mut self,
-        cluster: &Cluster,
+        (fleet, cluster): (&Arc<Fleet>, &Cluster),
         view: &JobView,
         trigger: &TriggerKey,
         run_id: &str,
@@ -254,9 +260,12 @@ impl Slot {
         // Whatever comes of it: one that cannot be started is not the first again the next time.
         self.served_last = Some(trigger.clone());
         // The store may be behind the ledger: what it no longer holds must not start.
-        let live = ledger::read(cluster.client(), trigger).await?;
-        let holds = |it: &Trigger| core_ledger::holds_queued(&it.status, run_id, &view.uid);
-        if !live.as_ref().is_some_and(holds) {
+        let Some(live) = ledger::read(cluster.client(), trigger).await? else { return Ok(()) };
+        let run = live.status.runs.iter().find(|it| it.id == run_id);
+        let holds = core_ledger::holds_queued(&live.status, run_id, &view.uid);
+        let Some(run) = run.filter(|_| holds) else { return Ok(()) };
+        let starting = Starting { fleet, cluster, view, trigger: &live, run };
+        if !self.copies.are_good_for(&starting).await {
             return Ok(());
         }
         let unsuspend = json!({ "spec": { "suspend": false } });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ger_api::schedule_trigger::{ActionKind, Reference as Watched, SourceKind};
 use ger_api::status::Run;
-use ger_core::job::{self, Built, JobInput};
+use ger_core::job::{self, Built, CopyPart, JobInput};
 use ger_core::ledger::{self, JobSighting};
 use ger_core::plan::{AuthKind, Plan, Source, SourceAuth, SourceTls, WrongConfig};
 use ger_git::RepoUri;
@@ -37,6 +37,16 @@ pub(crate) enum Made {
 impl Made {
     pub(super) fn blocked(reason: &'static str, message: impl Into<String>) -> Self {
         Self::Blocked { reason, message: message.into() }
+    }
+
+    /// What hinders, in a word and in a sentence.
+    fn why(self) -> (&'static str, String) {
+        match self {
+            Self::Blocked { reason, message } => (reason, message),
+            Self::Refused { message } => ("Refused", message),
+            Self::Superseded => ("Superseded", "its source is no longer watched".to_owned()),
+            Self::Ready { name, .. } => ("Ready", name),
+        }
     }
 }
 
@@ -91,6 +101,61 @@ pub(crate) async fn make(
         }
     }
     Ok(Made::Ready { name, uid })
+}
+
+/// Whether a Job that has waited needs a new token in its copy.
+#[derive(Debug)]
+pub(super) enum Renewal {
+    /// It is given none, or none that ends.
+    None,
+    Needed,
+    /// The objects that say it are no longer as they were.
+    Unclear,
+}
+
+/// What the objects say now about the copy of a Job that was made before.
+pub(super) fn renewal(fleet: &Fleet, cluster: &Cluster, plan: &Plan, run: &Run) -> Renewal {
+    match build(fleet, cluster, plan, run, 0) {
+        Ok((built, _)) => match built.secret_copy {
+            Some(copy) if copy.parts.contains(&CopyPart::Minted) => Renewal::Needed,
+            Some(_) | None => Renewal::None,
+        },
+        Err(_) => Renewal::Unclear,
+    }
+}
+
+/// Writes the copy of a Job that was made before, with a token that lasts as long as a clone may.
+/// Gives what hinders it.
+pub(super) async fn renew(
+    fleet: &Fleet,
+    cluster: &Cluster,
+    plan: &Plan,
+    (run, job_uid): (&Run, &str),
+) -> Result<Result<(), (&'static str, String)>, Error> {
+    let (built, origin) = match build(fleet, cluster, plan, run, 0) {
+        Ok(built) => built,
+        Err(made) => return Ok(Err(made.why())),
+    };
+    let Some(copy) = &built.secret_copy else { return Ok(Ok(())) };
+    let (client, namespace) = (cluster.client(), plan.key.namespace.as_str());
+    let placed = Placed { cluster: cluster.name(), client, namespace, source: &origin.source };
+    let of_job = copies::Copied { copy, job_uid, lasting: contract::DEFAULT_TIMEOUT };
+    let made = copies::make(&fleet.checks, placed, &of_job).await?;
+    Ok(made.map_or(Ok(()), |it| Err(it.why())))
+}
+
+/// Whether a Job, read live, is given a copy of its own: a Secret of its name.
+pub(super) async fn has_copy(cluster: &Cluster, view: &JobView) -> Result<bool, Error> {
+    let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), &view.namespace);
+    let read = jobs.get_opt(&view.name).await;
+    let live =
+        read.map_err(|source| Error::ReadJob { job: view.name.clone(), source: Box::new(source) })?;
+    let pod = live.and_then(|it| it.spec?.template.spec);
+    let volumes = pod.and_then(|it| it.volumes).unwrap_or_default();
+    Ok(volumes.iter().any(|it| {
+        let secret = it.secret.as_ref().and_then(|it| it.secret_name.as_deref());
+        secret == Some(view.name.as_str())
+    }))
 }
 
 /// What a Job clones, and for how long its credentials must be good.
