@@ -5,6 +5,8 @@ use std::time::Duration;
 use http::Request;
 use http_body_util::BodyExt as _;
 use kube::client::Body;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -47,6 +49,16 @@ pub(crate) fn core(ground: &Ground, plural: &str) -> String {
 /// The same of a kind in another group.
 pub(crate) fn grouped(ground: &Ground, group_version: &str, plural: &str) -> String {
     format!("/apis/{group_version}/namespaces/{}/{plural}", ground.namespace())
+}
+
+/// The administrator, who takes a refusal for an answer: clients ask again by themselves where they are
+/// told to come later.
+pub(crate) async fn impatient(ground: &Ground) -> Client {
+    let read = Kubeconfig::from_yaml(ground.kubeconfig()).unwrap();
+    let options = KubeConfigOptions::default();
+    let mut config = Config::from_custom_kubeconfig(read, &options).await.unwrap();
+    config.default_retry = false;
+    Client::try_from(config).unwrap()
 }
 
 /// A watch that goes on.

@@ -2,11 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use http::Request;
 use serde_json::{Value, json};
 
 use crate::{
-    answers::{causes, core, grouped, names, said, version},
-    ground::{Answer, Ground},
+    answers::{causes, core, grouped, impatient, names, said, version},
+    ground::{Answer, Ground, ask},
 };
 
 /// Leases of these names, each with a label `name`; answers the path of all.
@@ -250,12 +251,13 @@ async fn a_version_is_a_number() {
 async fn a_version_of_the_future_is_not_there() {
     let ground = Ground::new().await;
     let all = leases(&ground, &["a"]).await;
+    let client = impatient(&ground).await;
 
     for path in [
         format!("{all}?resourceVersion=99999999999"),
         format!("{all}/a?resourceVersion=99999999999"),
     ] {
-        let refused = ground.get(&path).await;
+        let refused = ask(&client, Request::get(path), "").await;
 
         let (code, reason, message) = said(&refused);
         assert_eq!((code, reason.as_str()), (504, "Timeout"));

@@ -82,6 +82,7 @@ const NEW_EVENT_FIELDS: &[(&str, &str)] = &[
 const POD_FIELDS: &[(&str, &str)] = &[
     ("spec.hostNetwork", "/spec/hostNetwork"),
     ("spec.nodeName", "/spec/nodeName"),
+    ("spec.hostNetwork", "/spec/hostNetwork"),
     ("spec.restartPolicy", "/spec/restartPolicy"),
     ("spec.schedulerName", "/spec/schedulerName"),
     ("spec.serviceAccountName", "/spec/serviceAccountName"),
