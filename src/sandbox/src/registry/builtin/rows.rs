@@ -80,7 +80,6 @@ const NEW_EVENT_FIELDS: &[(&str, &str)] = &[
 ];
 
 const POD_FIELDS: &[(&str, &str)] = &[
-    ("spec.hostNetwork", "/spec/hostNetwork"),
     ("spec.nodeName", "/spec/nodeName"),
     ("spec.hostNetwork", "/spec/hostNetwork"),
     ("spec.restartPolicy", "/spec/restartPolicy"),
