@@ -36,6 +36,20 @@ impl Bench {
         made.json()
     }
 
+    /// Waits until another Job, with such a spec, has failed.
+    pub(crate) async fn outlive(&self, spec: Value) {
+        let mut other = job(spec);
+        other["metadata"]["name"] = "other".into();
+        let made = self.ground.post(&self.jobs(), &other).await;
+        assert_eq!(made.code, 201, "{}", made.text);
+        let path = format!("{}/other", self.jobs());
+        let has_failed = async || {
+            let status = self.ground.get(&path).await.json()["status"].clone();
+            is("Failed")(&status).then_some(())
+        };
+        self.ground.eventually("the end of the other Job", has_failed).await;
+    }
+
     pub(crate) async fn change(&self, spec: Value) {
         let changed = self.ground.patch(&self.job_path(), "merge", &json!({ "spec": spec })).await;
         assert_eq!(changed.code, 200, "{}", changed.text);
