@@ -26,7 +26,7 @@ use axum::{
 };
 use futures::TryStreamExt as _;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     process::{Child, ChildStdin, ChildStdout, Command},
 };
 use tokio_util::io::{ReaderStream, StreamReader};
@@ -38,6 +38,9 @@ use crate::Auth;
 
 /// A CGI header is a status or a content type; more lines or longer ones are not git's.
 const MOST_HEAD_LINES: usize = 32;
+/// An answer that is shorter goes out whole, as from nginx (its `postpone_output`) or from a server
+/// in Go, which hold as much back until the program ends.
+const POSTPONED: usize = 2048;
 
 /// Which protocol versions the server is willing to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -149,7 +152,16 @@ async fn run(backend: &Backend, request: Request) -> io::Result<Response<Body>> 
     if let Err(source) = sent {
         tracing::debug!(error = %source, "git http-backend stopped reading");
     }
-    let mut response = Response::new(Body::from_stream(outgoing(stdout, child)));
+    let mut first = Vec::with_capacity(POSTPONED);
+    (&mut stdout).take(POSTPONED as u64).read_to_end(&mut first).await?;
+    let is_all = first.len() < POSTPONED;
+    let body = if is_all {
+        child.wait().await?;
+        Body::from(first)
+    } else {
+        Body::from_stream(outgoing(io::Cursor::new(first).chain(stdout), child))
+    };
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)
@@ -252,9 +264,9 @@ async fn read_head(stdout: &mut BufReader<ChildStdout>) -> io::Result<(StatusCod
     Err(broken())
 }
 
-/// The rest of the output; the process lives as long as somebody reads it, and is reaped.
+/// A long output; the process lives as long as somebody reads it, and is reaped.
 fn outgoing(
-    stdout: BufReader<ChildStdout>,
+    stdout: impl AsyncRead + Send + Unpin,
     child: Child,
 ) -> impl futures::Stream<Item = io::Result<bytes::Bytes>> + Send {
     futures::stream::unfold((ReaderStream::new(stdout), child), |(mut stream, mut child)| async {
