@@ -312,3 +312,36 @@ async fn kubectl_follows_a_rollout() {
 fn words(text: &str, line: usize) -> Vec<&str> {
     text.lines().nth(line).unwrap_or_default().split_whitespace().collect()
 }
+
+/// `kubectl auth` asks who somebody is and what he may do, for others too; `create token` lets one in.
+/// <https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access>
+#[tokio::test]
+async fn kubectl_asks_who_may_do_what() {
+    with_each_kubectl(async |kubectl| {
+        let namespace = kubectl.ground.namespace().to_owned();
+        let account = format!("system:serviceaccount:{namespace}:reader");
+        kubectl.run("create serviceaccount reader").await;
+        kubectl.run("create role reader --verb=get,list --resource=configmaps").await;
+        let subject = format!("--serviceaccount={namespace}:reader");
+        kubectl.run(&format!("create rolebinding reader --role=reader {subject}")).await;
+        let can =
+            async |what: &str| kubectl.ask(&format!("auth can-i {what} --as={account}"), "").await;
+
+        let admin = kubectl.run("auth can-i create jobs.batch").await;
+        let (reads, writes) = (can("get configmaps/one").await, can("update configmaps").await);
+        let (status, path) =
+            (can("get jobs.batch --subresource=status").await, can("get /version").await);
+        let list = can("--list").await;
+        let who = kubectl.run("auth whoami -o json").await;
+        let token = kubectl.run("create token reader --duration=1h").await;
+
+        assert_eq!(admin.trim(), "yes");
+        assert_eq!((reads.out.trim(), reads.success), ("yes", true), "{reads:?}");
+        assert_eq!((writes.out.trim(), writes.success), ("no", false), "{writes:?}");
+        assert_eq!((status.out.trim(), path.out.trim()), ("no", "yes"), "{status:?} {path:?}");
+        assert!(list.out.contains("configmaps"), "{list:?}");
+        assert!(who.contains("system:masters"), "{who}");
+        assert_eq!(token.trim().split('.').count(), 3, "{token}");
+    })
+    .await;
+}

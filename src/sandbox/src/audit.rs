@@ -1,5 +1,7 @@
 //! Who wrote what: the record tests ask when they count what really happened.
 
+pub(crate) mod access;
+
 use std::{
     collections::{HashSet, VecDeque},
     sync::Arc,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{Call, Effect, Options, Strictness, Target, create},
-    audit::Act,
+    audit::{Act, access::Accesses},
     auth::{Mode, RBAC, bootstrap, signer::Signer},
     breakage::Broken,
     clock::Clock,
@@ -30,6 +30,7 @@ pub(crate) struct Cluster {
     pub(crate) name: String,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
+    pub(crate) accesses: Accesses,
     state: Mutex<State>,
     /// Founded when the first asks: most clusters have no servers.
     authority: OnceLock<Authority>,
@@ -58,6 +59,7 @@ impl Cluster {
         Self {
             clock: Clock::start(),
             faults: Faults::default(),
+            accesses: Accesses::default(),
             state: Mutex::new(State::new(&name)),
             authority: OnceLock::new(),
             has_rbac: AtomicBool::new(false),

@@ -24,6 +24,7 @@ use serde_json::Value;
 
 pub(crate) use self::route::decoded;
 use crate::{
+    audit::access::Verdict,
     auth::{self, Attributes, User, attributes::Hints, impersonate, reviews},
     cluster::Cluster,
     fault::{Fate, Turn},
@@ -176,7 +177,9 @@ fn admit(
     let hints = Hints { watch: query.is_set("watch"), field_selector: query.text("fieldSelector") };
     let asked = Attributes::of(&parts.method, &path, hints);
     let user = impersonate::acting(cluster, user, (&parts.headers, &asked))?;
-    auth::admit(cluster, &user, &asked)?;
+    let admitted = auth::admit(cluster, &user, &asked);
+    cluster.accesses.note(&user.name, &asked, Verdict::of(&admitted));
+    admitted?;
     Ok(user)
 }
 

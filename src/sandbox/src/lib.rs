@@ -33,7 +33,10 @@ mod tls;
 mod validate;
 
 pub use crate::{
-    audit::AuditEntry,
+    audit::{
+        AuditEntry,
+        access::{Access, Scope, Verdict},
+    },
     breakage::{Breakage, NoBreakage},
     controllers::Controllers,
     error::Error,

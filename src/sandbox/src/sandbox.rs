@@ -6,7 +6,7 @@ use axum::{Router, extract::Request};
 use jiff::SignedDuration;
 
 use crate::{
-    audit::{AuditEntry, Entry},
+    audit::{AuditEntry, Entry, access::Access},
     auth::User,
     breakage::Breakage,
     cluster::Cluster,
@@ -114,6 +114,12 @@ impl Sandbox {
         let state = self.cluster.lock();
         let created = state.audit.entries().filter(|it| it.creates(resource));
         created.map(Entry::told).collect()
+    }
+
+    /// Every kind of request that anybody has made about resources, reads and refused ones too, each once:
+    /// what a role must allow, and what it need not.
+    pub fn accesses(&self) -> Vec<Access> {
+        self.cluster.accesses.all()
     }
 
     /// Makes something go wrong from now on.

@@ -87,6 +87,14 @@ impl Server {
         self.written(client, &format!("token: {token}"))
     }
 
+    /// The same for somebody who is no administrator: `jane`, or a service account by the name it has as a
+    /// user, `system:serviceaccount:NAMESPACE:NAME`, whose groups come with it.
+    pub fn kubeconfig_as(&self, client: &str, user: &str, groups: &[&str]) -> String {
+        let user = Arc::new(User::of(user, groups));
+        let token = self.cluster.let_in(Caller { client: Some(client.to_owned()), user });
+        self.written(client, &format!("token: {token}"))
+    }
+
     /// A kubeconfig with a new client certificate of somebody who is no administrator, unless a group
     /// is `system:masters`.
     pub fn kubeconfig_with_certificate(

@@ -12,7 +12,7 @@ use kube::{
     api::{DeleteParams, ListParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
-use kube_sandbox::Sandbox;
+use kube_sandbox::{Sandbox, Scope, Verdict};
 use serde_json::json;
 use tokio::{task::JoinSet, time::sleep};
 
@@ -175,4 +175,48 @@ async fn pods_need_accounts_only_where_somebody_keeps_them() {
     let made = pods.create(&PostParams::default(), &from(pod)).await;
 
     assert!(made.is_ok(), "{made:?}");
+}
+
+#[tokio::test]
+async fn what_somebody_asks_for_is_kept_once_with_the_verdict() {
+    let sandbox = Sandbox::new("test");
+    sandbox.enforce_rbac();
+    grant(&sandbox, json!({"kind": "User", "name": "jane"})).await;
+    let jane = Client::new(sandbox.router_as("jane", &[]), "default");
+    let (near, far) =
+        (Api::<ConfigMap>::default_namespaced(jane.clone()), Api::<ConfigMap>::all(jane));
+
+    for _ in 0..3 {
+        near.get_opt("a").await.unwrap();
+        far.list(&ListParams::default()).await.unwrap();
+    }
+    refusal(near.create(&PostParams::default(), &config_map("a", "x")).await);
+
+    let all = sandbox.accesses();
+    let hers = all.iter().filter(|it| it.user == "jane");
+    let hers: Vec<_> = hers.map(|it| (it.verb.as_str(), it.scope, it.verdict)).collect();
+    let wanted = [
+        ("create", Scope::Namespace, Verdict::Refused),
+        ("get", Scope::Namespace, Verdict::Allowed),
+        ("list", Scope::Cluster, Verdict::Allowed),
+    ];
+    assert_eq!(hers, wanted);
+    assert!(all.iter().all(|it| !it.resource.is_empty()), "{all:?}");
+}
+
+#[tokio::test]
+async fn a_kubeconfig_may_be_a_service_accounts() {
+    let sandbox = Sandbox::new("test");
+    sandbox.enforce_rbac();
+    grant(&sandbox, json!({"kind": "ServiceAccount", "namespace": "default", "name": "one"})).await;
+    let server = sandbox.serve(([127, 0, 0, 1], 0).into()).await.unwrap();
+
+    let user = "system:serviceaccount:default:one";
+    let one = connect(&server.kubeconfig_as("one", user, &[])).await;
+
+    let maps: Api<ConfigMap> = Api::default_namespaced(one.clone());
+    maps.list(&ListParams::default()).await.unwrap();
+    let (code, _, _) =
+        refusal(Api::<Secret>::default_namespaced(one).list(&ListParams::default()).await);
+    assert_eq!(code, 403);
 }

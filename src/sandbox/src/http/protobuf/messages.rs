@@ -258,6 +258,63 @@ const DEPLOYMENT: Message = &[
 /// A status that holds only zeros, as in everything that is being created.
 const NO_STATUS: (u64, &str, Holds) = (3, "status", One(&[]));
 
+const ACCESS_REVIEW: Message = &[
+    (1, "metadata", One(METADATA)),
+    (
+        2,
+        "spec",
+        One(&[
+            (
+                1,
+                "resourceAttributes",
+                One(&[
+                    (1, "namespace", Text),
+                    (2, "verb", Text),
+                    (3, "group", Text),
+                    (4, "version", Text),
+                    (5, "resource", Text),
+                    (6, "subresource", Text),
+                    (7, "name", Text),
+                ]),
+            ),
+            (2, "nonResourceAttributes", One(&[(1, "path", Text), (2, "verb", Text)])),
+        ]),
+    ),
+    (3, "status", One(&[(1, "allowed", Switch)])),
+];
+
+const RULES_REVIEW: Message = &[
+    (1, "metadata", One(METADATA)),
+    (2, "spec", One(&[(1, "namespace", Text)])),
+    (3, "status", One(&[(3, "incomplete", Switch)])),
+];
+
+const SUBJECT_REVIEW: Message =
+    &[(1, "metadata", One(METADATA)), (2, "status", One(&[(1, "userInfo", One(&[]))]))];
+
+const TOKEN_REQUEST: Message = &[
+    (1, "metadata", One(METADATA)),
+    (
+        2,
+        "spec",
+        One(&[
+            (1, "audiences", Texts),
+            (
+                3,
+                "boundObjectRef",
+                One(&[
+                    (1, "kind", Text),
+                    (2, "apiVersion", Text),
+                    (3, "name", Text),
+                    (4, "uid", Text),
+                ]),
+            ),
+            (4, "expirationSeconds", Integer),
+        ]),
+    ),
+    (3, "status", One(&[(2, "expirationTimestamp", Time)])),
+];
+
 const DELETE_OPTIONS: Message = &[
     (1, "gracePeriodSeconds", Integer),
     (2, "preconditions", One(&[(1, "uid", Text), (2, "resourceVersion", Text)])),
@@ -281,6 +338,10 @@ pub(super) fn of(api_version: &str, kind: &str) -> Option<Message> {
         ("coordination.k8s.io/v1", "Lease") => LEASE,
         ("rbac.authorization.k8s.io/v1", "Role" | "ClusterRole") => ROLE,
         ("rbac.authorization.k8s.io/v1", "RoleBinding" | "ClusterRoleBinding") => BINDING,
+        ("authorization.k8s.io/v1", "SelfSubjectAccessReview") => ACCESS_REVIEW,
+        ("authorization.k8s.io/v1", "SelfSubjectRulesReview") => RULES_REVIEW,
+        ("authentication.k8s.io/v1", "SelfSubjectReview") => SUBJECT_REVIEW,
+        ("authentication.k8s.io/v1", "TokenRequest") => TOKEN_REQUEST,
         (_, "DeleteOptions") => DELETE_OPTIONS,
         _ => return None,
     })
