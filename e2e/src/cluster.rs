@@ -176,6 +176,12 @@ impl Cluster {
         trigger.metadata.resource_version.unwrap_or_default()
     }
 
+    pub async fn finalizers(&self, key: &TriggerKey) -> Vec<String> {
+        let trigger = self.triggers(key).get(&key.name).await;
+        let trigger = trigger.unwrap_or_else(|error| panic!("{key}: {error}"));
+        trigger.metadata.finalizers.unwrap_or_default()
+    }
+
     pub async fn condition(&self, key: &TriggerKey, kind: &str) -> Option<Condition> {
         self.status(key).await.conditions.into_iter().find(|it| it.type_ == kind)
     }

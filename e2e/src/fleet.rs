@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ger_core::names::{ClusterName, TriggerKey};
+use git_events_runner::rights::Reach;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube_sandbox::{Fault, FaultKind, Sandbox};
@@ -19,6 +20,7 @@ use self::replicas::Recipe;
 pub use self::replicas::Replica;
 use crate::cluster::Cluster;
 use crate::remotes::{Host, Repo};
+use crate::rights;
 use crate::scene::Scene;
 
 /// The controller's namespace on the hub.
@@ -33,6 +35,7 @@ pub struct Fleet {
     scene: Arc<Scene>,
     host: Host,
     recipe: Recipe,
+    reach: Reach,
     /// Kubelets and the clusters' own controllers.
     _background: JoinSet<()>,
 }
@@ -182,6 +185,21 @@ impl Fleet {
     /// Ends every fault of a cluster.
     pub fn mend(&self, cluster: &str) {
         self.sandbox(cluster).clear_faults();
+    }
+}
+
+/// A story ends badly if the controller asked for what the charts do not grant.
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        let noted =
+            self.scene.sites.iter().map(|(name, it)| (name, rights::note(name, &it.sandbox)));
+        let refused: Vec<_> = noted.filter(|(_, refused)| !refused.is_empty()).collect();
+        if self.reach == Reach::All && !std::thread::panicking() {
+            assert!(
+                refused.is_empty(),
+                "add to the charts' rbac/*.yaml, with the reason: {refused:#?}"
+            );
+        }
     }
 }
 

@@ -13,6 +13,8 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tower::{BoxError, ServiceExt as _};
 
+use crate::rights;
+
 /// The steps of a run that are requests, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -109,8 +111,11 @@ impl Gate {
         self.inner.sprung.borrow().clone()
     }
 
+    /// A client with the controller's rights in a cluster.
     pub(crate) fn client(&self, sandbox: &Sandbox, namespace: &str) -> Client {
-        let (gate, router) = (self.clone(), sandbox.client_router(&self.inner.replica));
+        let user = rights::user(sandbox.name());
+        let router = sandbox.client_router_as(&self.inner.replica, &user, &[]);
+        let gate = self.clone();
         let service = tower::service_fn(move |request| gate.clone().pass(router.clone(), request));
         Client::new(service, namespace)
     }

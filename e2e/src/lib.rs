@@ -25,6 +25,8 @@ pub mod real;
 #[cfg(feature = "product")]
 pub mod remotes;
 #[cfg(feature = "product")]
+pub mod rights;
+#[cfg(feature = "product")]
 pub mod scene;
 pub mod wait;
 

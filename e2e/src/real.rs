@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use git_events_runner::dev::executor::{self, Finished, Pods};
+use git_events_runner::rights::Reach;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use kube_sandbox::{Sandbox, Server};
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control_plane::{Assets, ControlPlane};
 use crate::fleet::{HOME, create_namespace, install_crds, keep};
+use crate::rights;
 use crate::wait::look_until;
 
 /// Longer than anything here takes on a busy machine.
@@ -31,7 +33,10 @@ const LONG: Duration = Duration::from_mins(1);
 /// A cluster that is served, with an executor for its Jobs.
 pub struct Site {
     admin: Client,
+    /// An administrator's.
     pub kubeconfig: PathBuf,
+    /// The controller's, with the rights that the charts grant.
+    controller: PathBuf,
     served: Served,
 }
 
@@ -98,7 +103,7 @@ impl World {
 
     /// A cluster with our CRDs that runs Jobs as processes.
     pub async fn site(&mut self, name: &'static str) -> Site {
-        let site = match Assets::from_env() {
+        let mut site = match Assets::from_env() {
             None => self.sandbox(name).await,
             Some(assets) => self.control_plane(name, &assets).await,
         };
@@ -106,6 +111,13 @@ impl World {
         for namespace in [HOME, crate::objects::APPS] {
             create_namespace(&site.admin, namespace).await;
         }
+        rights::grant(&site.admin, name, &Reach::All).await;
+        if let Served::Sandbox { sandbox, .. } = &site.served {
+            sandbox.enforce_rbac();
+        }
+        let admin = std::fs::read_to_string(&site.kubeconfig).expect("it was written");
+        let kubeconfig = rights::kubeconfig(&site.admin, name, &admin).await;
+        site.controller = self.keep(&format!("{name}-controller"), &kubeconfig);
         site
     }
 
@@ -118,7 +130,8 @@ impl World {
         let executor = Client::new(sandbox.client_router("executor"), "default");
         self.execute(name, executor, Some(sandbox.clone()), Pods::Ours);
         let admin = Client::new(sandbox.client_router("story"), "default");
-        Site { admin, kubeconfig, served: Served::Sandbox { sandbox, _server: server } }
+        let served = Served::Sandbox { sandbox, _server: server };
+        Site { admin, kubeconfig, controller: PathBuf::new(), served }
     }
 
     async fn control_plane(&mut self, name: &'static str, assets: &Assets) -> Site {
@@ -126,7 +139,8 @@ impl World {
         let kubeconfig = self.keep(name, plane.kubeconfig());
         let pods = if plane.has_controllers() { Pods::Theirs } else { Pods::Ours };
         self.execute(name, plane.client().await, None, pods);
-        Site { admin: plane.client().await, kubeconfig, served: Served::ControlPlane(plane) }
+        let (admin, served) = (plane.client().await, Served::ControlPlane(plane));
+        Site { admin, kubeconfig, controller: PathBuf::new(), served }
     }
 
     fn keep(&self, name: &str, kubeconfig: &str) -> PathBuf {
@@ -159,7 +173,7 @@ impl World {
 
     /// Registers a served cluster on the hub.
     pub async fn register(&self, hub: &Site, name: &str, spoke: &Site) {
-        let kubeconfig = std::fs::read_to_string(&spoke.kubeconfig).expect("it was written");
+        let kubeconfig = std::fs::read_to_string(&spoke.controller).expect("it was written");
         let secret = json!({
             "metadata": {
                 "name": name, "namespace": HOME,
@@ -185,7 +199,7 @@ impl World {
             .args(["run", "--allow-loopback-clusters", "--json-logs", "--namespace", HOME])
             .args(["--lease-duration", "3", "--lease-renew", "1", "--shards", "4"])
             .args(["--utility-address", "127.0.0.1", "--utility-port", &port.to_string()])
-            .env("KUBECONFIG", &hub.kubeconfig)
+            .env("KUBECONFIG", &hub.controller)
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)

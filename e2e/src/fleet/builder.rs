@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use git_events_runner::rights::Reach;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -18,6 +19,7 @@ use super::{Fleet, HOME};
 use crate::kubelet::Kubelet;
 use crate::objects::APPS;
 use crate::remotes::Host;
+use crate::rights;
 use crate::scene::{Scene, Site};
 
 /// Enough for three replicas, and few Leases to renew through long stretches of virtual time.
@@ -36,6 +38,7 @@ pub struct Builder {
     max_running: u32,
     waiting: Duration,
     ttl: Duration,
+    reach: Reach,
 }
 
 impl Default for Builder {
@@ -48,6 +51,7 @@ impl Default for Builder {
             max_running: 16,
             waiting: Duration::from_mins(5),
             ttl: Duration::from_hours(2),
+            reach: Reach::All,
         }
     }
 }
@@ -92,6 +96,13 @@ impl Builder {
         self
     }
 
+    /// The controller may start Jobs and read credentials in these namespaces only. What it is refused
+    /// elsewhere does not end the story.
+    pub fn limited_to<'a>(mut self, namespaces: impl IntoIterator<Item = &'a str>) -> Self {
+        self.reach = Reach::Namespaces(namespaces.into_iter().map(str::to_owned).collect());
+        self
+    }
+
     /// Starts it all, and waits until the replicas have divided the shards.
     pub async fn start(self) -> Fleet {
         let mut background = JoinSet::new();
@@ -106,16 +117,20 @@ impl Builder {
             background.spawn(sandbox.controllers().without_jobs().run());
             background.spawn(kubelet.clone().run());
             let site = Site { sandbox, kubelet };
+            site.sandbox.enforce_rbac();
             if !self.bare.iter().any(|it| it == name) {
                 install_crds(&site.admin(), keep).await;
             }
-            create_namespace(&site.admin(), APPS).await;
+            for namespace in [APPS, HOME] {
+                create_namespace(&site.admin(), namespace).await;
+            }
+            rights::grant(&site.admin(), name, &self.reach).await;
             sites.insert(name.to_owned(), site);
         }
         let (scene, host) = (Arc::new(Scene::new(sites)), Host::default());
         let recipe = Recipe::new(&self, now, &scene, &host);
-        let fleet = Fleet { scene, host, recipe, _background: background };
-        create_namespace(&fleet.scene.sites["hub"].admin(), HOME).await;
+        let reach = self.reach.clone();
+        let fleet = Fleet { scene, host, recipe, reach, _background: background };
         for name in &self.spokes {
             fleet.register(name, name).await;
         }

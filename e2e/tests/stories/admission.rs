@@ -9,7 +9,7 @@ use kube::Api;
 use serde_json::json;
 
 /// Makes a source of `repo` whose credentials are a GitHub App.
-async fn of_app(cluster: &Cluster, repo: &Repo) {
+pub(crate) async fn of_app(cluster: &Cluster, repo: &Repo) {
     let mut app = secret("git", "appPrivateKey", "key");
     app["stringData"]["appId"] = "1".into();
     app["stringData"]["apiUrl"] = "https://git.example.org/api/v3".into();

@@ -8,6 +8,7 @@ mod clusters;
 mod crashes;
 mod files;
 mod git;
+mod permissions;
 mod quiet;
 mod real;
 mod shards;

@@ -9,6 +9,7 @@ pub mod config;
 pub mod dev;
 pub mod metrics;
 pub mod replica;
+pub mod rights;
 pub mod runs;
 pub mod schedule;
 pub mod shards;

@@ -21,6 +21,7 @@ pub use self::replicas::Running;
 use super::breaks::Law;
 use super::executor::{self, Finished};
 use super::git_server::GitServer;
+use crate::rights::{self, Account, Place, Reach};
 
 /// The controller's namespace on the hub.
 pub const NAMESPACE: &str = "git-events-runner";
@@ -146,15 +147,18 @@ impl World {
         Ok(world)
     }
 
-    /// CRDs everywhere, and the spokes registered on the hub.
+    /// CRDs and the controller's account everywhere, and the spokes registered on the hub.
     async fn prepare(&self) -> Result<(), Error> {
         for site in &self.sites {
-            let installed = super::manifests::install_crds(&site.admin()).await;
+            let admin = site.admin();
+            let installed = super::manifests::install_crds(&admin).await;
             installed.map_err(|source| unprepared(site.name, source))?;
+            let created = super::manifests::create_namespace(&admin, NAMESPACE).await;
+            created.map_err(|source| unprepared(site.name, source))?;
+            let granted = rights::grant(&admin, "dev", &account(site.name)).await;
+            granted.map_err(|source| unprepared(site.name, source))?;
+            site.sandbox.enforce_rbac();
         }
-        let hub = self.site("hub").admin();
-        let created = super::manifests::create_namespace(&hub, NAMESPACE).await;
-        created.map_err(|source| unprepared("hub", source))?;
         for name in CLUSTERS.into_iter().skip(1) {
             self.register(name).await?;
         }
@@ -173,7 +177,8 @@ impl World {
 
     /// Writes the spoke's kubeconfig Secret on the hub.
     pub async fn register(&self, name: &str) -> Result<(), Error> {
-        let kubeconfig = self.site(name).server.kubeconfig_for(CONTROLLER);
+        let user = account(name).user();
+        let kubeconfig = self.site(name).server.kubeconfig_as(CONTROLLER, &user, &[]);
         let secret = json!({
             "apiVersion": "v1",
             "kind": "Secret",
@@ -220,6 +225,17 @@ impl World {
         self.stop.cancel();
         // The executors end by themselves; the sandboxes' controllers never do.
         self.background.shutdown().await;
+    }
+}
+
+/// As whom the replicas act in a cluster: with the rights that the charts grant, and no others.
+pub(super) fn account(cluster: &str) -> Account {
+    Account {
+        place: if cluster == "hub" { Place::Hub } else { Place::Spoke },
+        namespace: NAMESPACE.to_owned(),
+        name: CONTROLLER.to_owned(),
+        jobs: Reach::All,
+        secrets: Reach::All,
     }
 }
 

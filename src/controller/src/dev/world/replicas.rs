@@ -9,7 +9,7 @@ use kube::Client;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Error, NAMESPACE, World};
+use super::{Error, NAMESPACE, World, account};
 use crate::clock::Clock;
 use crate::clusters::{Clients, TlsConnect};
 use crate::config::{Flags, Settings};
@@ -78,7 +78,8 @@ impl World {
         };
         let settings = Settings::from_flags(flags).map_err(|source| Error::Settings { source })?;
         let hub = self.site("hub");
-        let client = Client::new(hub.sandbox.client_router(name), NAMESPACE);
+        let router = hub.sandbox.client_router_as(name, &account("hub").user(), &[]);
+        let client = Client::new(router, NAMESPACE);
         let law = self.options.broken;
         let hub = Clients { requests: broken(client.clone(), law), watches: client };
         let tls = TlsConnect::new(&replica::cluster_settings(&settings, NAMESPACE));
