@@ -73,6 +73,16 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What `run` would be set to by these arguments, the environment and its file; or what is wrong with them.
+pub fn settings(arguments: &[String]) -> anyhow::Result<Settings> {
+    let name = std::iter::once("git-events-runner");
+    let cli = Cli::try_parse_from(name.chain(arguments.iter().map(String::as_str)))?;
+    match cli.command {
+        Command::Run(run) => Ok(Settings::load(run.config.as_deref(), &run.flags)?),
+        _ => anyhow::bail!("these are no arguments of `run`"),
+    }
+}
+
 fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(arguments) => {

@@ -1,7 +1,7 @@
 //! Are the definitions what an API server accepts, and the files of `crds/` what they say?
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -14,7 +14,15 @@ mod structure;
 
 #[test]
 fn the_files_hold_the_definitions() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../crds");
+    let top = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for folder in
+        ["crds", "charts/git-events-runner/files/crds", "charts/git-events-runner-spoke/files/crds"]
+    {
+        holds_the_definitions(&top.join(folder));
+    }
+}
+
+fn holds_the_definitions(folder: &Path) {
     let update = std::env::var_os("GER_UPDATE_CRDS").is_some();
 
     for (name, content) in files() {
@@ -25,12 +33,13 @@ fn the_files_hold_the_definitions() {
         let found = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(
             found == content,
-            "crds/{name} is stale: run `GER_UPDATE_CRDS=1 cargo test -p ger-api` and commit it"
+            "{} is stale: run `GER_UPDATE_CRDS=1 cargo test -p ger-api` and commit it",
+            path.display()
         );
     }
     let expected = files().len();
-    let there = std::fs::read_dir(&folder).unwrap().count();
-    assert_eq!(there, expected, "crds/ holds a file that no definition writes");
+    let there = std::fs::read_dir(folder).unwrap().count();
+    assert_eq!(there, expected, "{} holds a file that no definition writes", folder.display());
 }
 
 #[test]

@@ -1,0 +1,11 @@
+//! Are the charts what they say? Rendered, installed, changed and removed by real helm.
+
+mod alerts;
+mod cases;
+mod cluster;
+mod documented;
+#[cfg(feature = "product")]
+mod product;
+mod programs;
+mod releases;
+mod rendered;

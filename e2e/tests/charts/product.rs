@@ -1,0 +1,131 @@
+//! Does the program take what the charts hand to it, and do both say the same?
+
+use std::collections::BTreeMap;
+
+use git_events_runner::rights::{Account, Place, Reach};
+use serde_json::{Value, json};
+
+use crate::cases::{NAMESPACE, RELEASE, cases, objects};
+use crate::programs::{Program, chart, helm};
+
+/// A Deployment whose arguments the program refuses is a Pod that starts for ever.
+#[tokio::test]
+async fn the_program_accepts_the_arguments_of_each_deployment() {
+    let helm = helm();
+    let mut deployments = 0;
+    for case in cases() {
+        for object in case.objects(&helm).await {
+            if object["kind"] != "Deployment" {
+                continue;
+            }
+            deployments += 1;
+            let container = &object["spec"]["template"]["spec"]["containers"][0];
+            let arguments: Vec<String> = serde_json::from_value(container["args"].clone()).unwrap();
+
+            let settings = git_events_runner::cli::settings(&arguments);
+
+            let settings = settings.unwrap_or_else(|why| panic!("{}: {why:#}", case.name));
+            let ports = container["ports"].as_array().unwrap();
+            let utility = ports.iter().find(|it| it["name"] == "utility").unwrap();
+            assert_eq!(utility["containerPort"], settings.utility.port(), "{}", case.name);
+            assert_eq!(settings.shards.get(), if case.name == "everything" { 256 } else { 64 });
+        }
+    }
+    assert!(deployments > 3);
+}
+
+/// Without any values, the chart says what the program does by itself.
+#[tokio::test]
+async fn the_defaults_of_the_chart_are_those_of_the_program() {
+    let helm = helm();
+    let default = cases().into_iter().find(|it| it.chart == "git-events-runner").unwrap();
+    let all = default.objects(&helm).await;
+    let find = |kind: &str| all.iter().find(|it| it["kind"] == kind).unwrap();
+    let deployment = find("Deployment");
+    let arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"].clone();
+    let arguments: Vec<String> = serde_json::from_value(arguments).unwrap();
+    let text = find("ConfigMap")["data"]["runtimeConfig"].as_str().unwrap().to_owned();
+
+    let told = git_events_runner::cli::settings(&arguments).unwrap();
+    let own = git_events_runner::cli::settings(&["run".to_owned()]).unwrap();
+    assert_eq!(told.schedule_parallelism, own.schedule_parallelism);
+    assert_eq!(told.secrets_cache_time, own.secrets_cache_time);
+    assert_eq!(told.metrics_prefix, own.metrics_prefix);
+    assert_eq!((told.lease_duration, told.lease_renew), (own.lease_duration, own.lease_renew));
+    assert_eq!((told.shards, told.utility), (own.shards, own.utility));
+    let mut config: Value = serde_saphyr::from_str(&text).unwrap();
+    assert_eq!(config["action"]["defaultServiceAccount"], "runner-git-events-runner-action-job");
+    config["action"]["defaultServiceAccount"] = Value::Null;
+    let action: git_events_runner::config::Action =
+        serde_json::from_value(config["action"].take()).unwrap();
+    assert_eq!(action, git_events_runner::config::Action::default());
+}
+
+/// Stories, `dev` and `cluster add` grant what the charts grant, by the same names.
+#[tokio::test]
+async fn the_charts_grant_what_the_program_grants() {
+    let helm = helm();
+    let some = || Reach::Namespaces(vec!["team-a".to_owned(), "team-b".to_owned()]);
+    let none = || Reach::Namespaces(Vec::new());
+    for (place, jobs, secrets) in [
+        (Place::Hub, Reach::All, Reach::All),
+        (Place::Hub, some(), none()),
+        (Place::Hub, none(), none()),
+        (Place::Spoke, Reach::All, Reach::All),
+        (Place::Spoke, some(), Reach::All),
+        (Place::Spoke, none(), some()),
+    ] {
+        let account = Account {
+            place,
+            namespace: NAMESPACE.to_owned(),
+            name: "ger".to_owned(),
+            jobs,
+            secrets,
+        };
+
+        let charted = charted(&helm, &account).await;
+
+        let wanted = account.objects().into_iter().map(|it| (title(&it), it)).collect();
+        assert_eq!(charted, wanted, "{account:?}");
+    }
+}
+
+/// What a chart renders for an account and its rights, bare of labels.
+async fn charted(helm: &Program, account: &Account) -> BTreeMap<String, Value> {
+    let name = match account.place {
+        Place::Hub => "git-events-runner",
+        Place::Spoke => "git-events-runner-spoke",
+    };
+    let values = json!({
+        "fullnameOverride": account.name, "crds": { "install": false },
+        "actionJobServiceAccounts": { "create": false },
+        "rbac": { "controller": {
+            "jobsNamespaces": names(&account.jobs), "secretsNamespaces": names(&account.secrets),
+        } },
+    });
+    let path = chart(name);
+    let arguments = ["template", RELEASE, &path, "--namespace", NAMESPACE, "--values", "-"];
+    let text = helm.feed(&arguments, &values.to_string()).await;
+    let is_right = |it: &Value| {
+        it["kind"] == "ServiceAccount" || it["apiVersion"] == "rbac.authorization.k8s.io/v1"
+    };
+    let mut charted = BTreeMap::new();
+    for mut object in objects(&text).into_iter().filter(is_right) {
+        object["metadata"].as_object_mut().unwrap().remove("labels");
+        object.as_object_mut().unwrap().remove("automountServiceAccountToken");
+        charted.insert(title(&object), object);
+    }
+    charted
+}
+
+fn names(reach: &Reach) -> Vec<String> {
+    match reach {
+        Reach::All => vec!["*".to_owned()],
+        Reach::Namespaces(names) => names.clone(),
+    }
+}
+
+fn title(object: &Value) -> String {
+    let place = &object["metadata"];
+    format!("{} {} {}", object["kind"], place["namespace"], place["name"])
+}
