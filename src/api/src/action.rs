@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Affinity, Toleration};
+use k8s_openapi::api::core::v1::{
+    Affinity, EnvFromSource, EnvVar, LocalObjectReference, PodSecurityContext,
+    ResourceRequirements, SecurityContext, Toleration, Volume, VolumeMount,
+};
 use kube_derive::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::bounds;
 use crate::nullable::or_default;
 use crate::schedule_trigger::{ClonedReference, Reference, SourceKind};
+use crate::{bounds, rules};
 
 /// A Job to run for a changed source.
 #[expect(clippy::duplicated_attributes, reason = "each column has its own type and path")]
@@ -110,6 +113,7 @@ pub enum ClusterSourceKind {
 /// How the Job looks; what is absent comes from the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = rules::action_job()))]
 pub struct ActionJob {
     /// Where the clone is, in both containers; the worker starts there.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -177,6 +181,97 @@ pub struct ActionJob {
     /// Leave `.git` in the clone.
     #[serde(deserialize_with = "or_default")]
     pub preserve_git_folder: bool,
+    /// Variables of the worker, behind ours: `$(ACTION_JOB_TRIGGER_SOURCE_COMMIT)` is expanded in their
+    /// values. None may be called like one of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 256),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]),
+        transform = bounds::fill
+    )]
+    pub env: Option<Vec<EnvVar>>,
+    /// ConfigMaps and Secrets whose keys become variables of the worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 64),
+        extend("x-kubernetes-list-type" = "atomic"),
+        transform = bounds::fill
+    )]
+    pub env_from: Option<Vec<EnvFromSource>>,
+    /// What the worker may use, and what is reserved for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = bounds::fill)]
+    pub resources: Option<ResourceRequirements>,
+    /// Volumes for the worker. None may be called like one of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 32),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]),
+        transform = bounds::fill
+    )]
+    pub volumes: Option<Vec<Volume>>,
+    /// Where the worker has which of `volumes`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 32),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["mountPath"]),
+        transform = bounds::fill
+    )]
+    pub volume_mounts: Option<Vec<VolumeMount>>,
+    /// Secrets with which both images are pulled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 64),
+        extend("x-kubernetes-list-type" = "atomic"),
+        transform = bounds::fill
+    )]
+    pub image_pull_secrets: Option<Vec<LocalObjectReference>>,
+    /// When both images are pulled; Kubernetes' default when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_pull_policy: Option<ImagePullPolicy>,
+    /// The Pod's priority class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub priority_class_name: Option<String>,
+    /// The Pod's runtime class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub runtime_class_name: Option<String>,
+    /// The worker's security context. What it leaves out stays as Pod security `restricted` wants it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = bounds::fill)]
+    pub security_context: Option<SecurityContext>,
+    /// The Pod's security context. What it leaves out stays as Pod security `restricted` wants it, and
+    /// the cloner stays so whatever it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(transform = bounds::fill)]
+    pub pod_security_context: Option<PodSecurityContext>,
+    /// How often Kubernetes makes a new Pod when one failed; 0 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub backoff_limit: Option<i32>,
+}
+
+/// When an image is pulled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ImagePullPolicy {
+    /// At each start.
+    Always,
+    /// Where the node does not have it.
+    IfNotPresent,
+    /// Never: the node must have it.
+    Never,
+}
+
+impl ImagePullPolicy {
+    /// As a Pod's manifest spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::IfNotPresent => "IfNotPresent",
+            Self::Never => "Never",
+        }
+    }
 }
 
 fn one_or_many<'de, D: Deserializer<'de>>(

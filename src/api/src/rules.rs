@@ -81,6 +81,17 @@ pub(crate) fn timeout() -> Value {
     }])
 }
 
+/// Of an Action's Job: fields that the original does not have. What else may be wrong with them is said
+/// by the controller, which knows its configuration, or by the API server when the Job is made.
+pub(crate) fn action_job() -> Value {
+    json!([{
+        "rule": "!has(self.volumeMounts) || self.volumeMounts.all(mount, \
+            has(self.volumes) && self.volumes.exists(volume, volume.name == mount.name))",
+        "message": "volumeMounts must name what volumes has",
+        "fieldPath": ".volumeMounts",
+    }])
+}
+
 /// Of the root of a `ScheduleTrigger`: a new one says when in words that can be understood.
 ///
 /// A create never carries a status and a write of the status always does, so what the original

@@ -4,6 +4,7 @@
 //! admission that starts it, once the ledger holds its uid.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use ger_api::action::{ActionJob, ClusterSourceKind, SourceOverride};
@@ -11,10 +12,7 @@ use ger_api::schedule_trigger::{ActionKind, Reference, SourceKind};
 use ger_api::status::Run;
 use ger_api::{GROUP, VERSION};
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
-use k8s_openapi::api::core::v1::{
-    Capabilities, EmptyDirVolumeSource, PodSecurityContext, PodSpec, PodTemplateSpec,
-    SeccompProfile, SecurityContext, Volume,
-};
+use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, PodSpec, PodTemplateSpec, Volume};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use crate::plan::{Plan, Reason, Source, WrongConfig, reference_parts};
@@ -23,6 +21,9 @@ mod cloner;
 mod credentials;
 mod env;
 mod labels;
+mod refused;
+mod security;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -33,49 +34,8 @@ pub use labels::{
     MANAGED_BY, MANAGER, PREFIX, RUN_ID, TRIGGER_KIND, TRIGGER_NAME, TRIGGER_UID, WITHDRAWN,
     action_kind, is_of_run, label_value, name_of,
 };
-
-/// A user that no image gives a meaning to but "not root"; in Ubuntu's images it is `ubuntu`. The
-/// group owns the working directory, so that the worker may write what the cloner wrote.
-const USER: i64 = 1000;
-
-/// The `action` part of the dynamic configuration.
-#[expect(
-    clippy::module_name_repetitions,
-    reason = "`Settings` says nothing beside the others of its kind"
-)]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JobSettings {
-    pub waiting_timeout: Duration,
-    pub default_service_account: Option<String>,
-    pub active_deadline_seconds: i64,
-    pub ttl_seconds_after_finished: i32,
-    pub workdir: String,
-    pub workdir_volume: String,
-    pub cloner_name: String,
-    pub cloner_image: String,
-    pub worker_name: String,
-    pub worker_image: String,
-    pub variables_prefix: String,
-}
-
-impl Default for JobSettings {
-    fn default() -> Self {
-        let image = |name: &str| format!("git-events-runner/{name}:v{}", env!("CARGO_PKG_VERSION"));
-        Self {
-            waiting_timeout: Duration::from_mins(5),
-            default_service_account: None,
-            active_deadline_seconds: 3600,
-            ttl_seconds_after_finished: 7200,
-            workdir: "/action_workdir".to_owned(),
-            workdir_volume: "action-workdir".to_owned(),
-            cloner_name: "action-cloner".to_owned(),
-            cloner_image: image("gitrepo-cloner"),
-            worker_name: "action-worker".to_owned(),
-            worker_image: image("action-worker"),
-            variables_prefix: "ACTION_JOB_".to_owned(),
-        }
-    }
-}
+pub use security::PodSecurity;
+pub use settings::{JobSettings, Unusable};
 
 /// An `Action` or `ClusterAction`.
 #[derive(Clone, Debug)]
@@ -88,24 +48,7 @@ pub struct Action<'a> {
 }
 
 /// What an Action without `actionJob` asks for: the configuration's defaults.
-static DEFAULTS: ActionJob = ActionJob {
-    workdir: None,
-    cloner_image: None,
-    action_image: None,
-    command: None,
-    args: None,
-    service_account: None,
-    labels: None,
-    annotations: None,
-    tolerations: None,
-    affinity: None,
-    node_selector: None,
-    ttl_seconds_after_finished: None,
-    active_deadline_seconds: None,
-    job_waiting_timeout_seconds: None,
-    enable_cloner_debug: false,
-    preserve_git_folder: false,
-};
+static DEFAULTS: LazyLock<ActionJob> = LazyLock::new(ActionJob::default);
 
 impl<'a> Action<'a> {
     /// What an `Action` asks for.
@@ -175,6 +118,7 @@ pub struct Built {
 /// Builds the Job of a run that has a commit.
 pub fn build(input: &JobInput<'_>) -> Result<Built, WrongConfig> {
     check(input)?;
+    refused::check(input)?;
     let plan = input.plan;
     let job = input.action.job;
     let settings = input.settings;
@@ -188,10 +132,16 @@ pub fn build(input: &JobInput<'_>) -> Result<Built, WrongConfig> {
         ..Volume::default()
     }];
     volumes.extend(credentials::volume(input.source, copy.as_ref()));
+    let cloner = cloner::container(input, workdir, &volumes);
+    // Behind ours, and not for the cloner.
+    volumes.extend(job.volumes.clone().unwrap_or_default());
     let pod = PodSpec {
-        init_containers: Some(vec![cloner::container(input, workdir, &volumes)]),
+        init_containers: Some(vec![cloner]),
         containers: vec![worker::container(input, workdir)],
         volumes: Some(volumes),
+        image_pull_secrets: job.image_pull_secrets.clone(),
+        priority_class_name: job.priority_class_name.clone(),
+        runtime_class_name: job.runtime_class_name.clone(),
         restart_policy: Some("Never".to_owned()),
         service_account_name: job
             .service_account
@@ -200,7 +150,7 @@ pub fn build(input: &JobInput<'_>) -> Result<Built, WrongConfig> {
         node_selector: job.node_selector.clone(),
         affinity: job.affinity.clone(),
         tolerations: job.tolerations.clone(),
-        security_context: Some(pod_security()),
+        security_context: Some(security::of_pod(job.pod_security_context.as_ref())),
         ..PodSpec::default()
     };
     let (labels, annotations) = (labels::labels(input), labels::annotations(input));
@@ -234,7 +184,7 @@ fn spec(input: &JobInput<'_>, metadata: ObjectMeta, pod: PodSpec) -> JobSpec {
     let ttl = job.ttl_seconds_after_finished.unwrap_or(settings.ttl_seconds_after_finished);
     JobSpec {
         suspend: Some(true),
-        backoff_limit: Some(0),
+        backoff_limit: Some(job.backoff_limit.unwrap_or(0)),
         parallelism: Some(1),
         active_deadline_seconds: Some(deadline),
         ttl_seconds_after_finished: Some(ttl),
@@ -251,16 +201,8 @@ fn check(input: &JobInput<'_>) -> Result<(), WrongConfig> {
     }
     let action = input.action;
     let workdir = action.job.workdir.as_deref().unwrap_or(&input.settings.workdir);
-    if !workdir.starts_with('/') || workdir.contains(':') || workdir.split('/').any(|it| it == "..")
-    {
-        return invalid(format!(
-            "workdir {workdir:?} is not an absolute path without `..` and colons"
-        ));
-    }
-    if is_within(CREDENTIALS, workdir) || is_within(workdir, CREDENTIALS) {
-        return invalid(format!(
-            "workdir {workdir:?} covers the cloner's credentials: choose another"
-        ));
+    if let Some(why) = workdir_problem(workdir) {
+        return invalid(why);
     }
     if let Some(other) = &action.source_override {
         crate::plan::check_reference(&other.reference)?;
@@ -275,6 +217,22 @@ fn check(input: &JobInput<'_>) -> Result<(), WrongConfig> {
         }
     }
     Ok(())
+}
+
+/// Why a clone cannot be there.
+fn workdir_problem(workdir: &str) -> Option<String> {
+    if !workdir.starts_with('/') || workdir.contains(':') || workdir.split('/').any(|it| it == "..")
+    {
+        return Some(format!(
+            "workdir {workdir:?} is not an absolute path without `..` and colons"
+        ));
+    }
+    if is_within(CREDENTIALS, workdir) || is_within(workdir, CREDENTIALS) {
+        return Some(format!(
+            "workdir {workdir:?} covers the cloner's credentials: choose another"
+        ));
+    }
+    None
 }
 
 /// What the run is about: the reference's kind and name, or the tag that a range of versions chose.
@@ -298,29 +256,5 @@ fn owner(action: &Action<'_>) -> OwnerReference {
         uid: action.uid.to_owned(),
         controller: Some(true),
         block_owner_deletion: None,
-    }
-}
-
-fn pod_security() -> PodSecurityContext {
-    PodSecurityContext {
-        run_as_non_root: Some(true),
-        run_as_user: Some(USER),
-        run_as_group: Some(USER),
-        fs_group: Some(USER),
-        seccomp_profile: Some(SeccompProfile {
-            type_: "RuntimeDefault".to_owned(),
-            localhost_profile: None,
-        }),
-        ..PodSecurityContext::default()
-    }
-}
-
-/// What Pod security `restricted` asks of each container.
-fn restricted(read_only_root: Option<bool>) -> SecurityContext {
-    SecurityContext {
-        allow_privilege_escalation: Some(false),
-        capabilities: Some(Capabilities { add: None, drop: Some(vec!["ALL".to_owned()]) }),
-        read_only_root_filesystem: read_only_root,
-        ..SecurityContext::default()
     }
 }

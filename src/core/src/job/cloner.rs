@@ -3,7 +3,7 @@
 use ger_api::schedule_trigger::Reference;
 use k8s_openapi::api::core::v1::{Container, Volume, VolumeMount};
 
-use super::{JobInput, env, restricted};
+use super::{JobInput, env, security};
 use crate::plan::{reference_parts, source_kind};
 
 /// Where the cloner finds the credentials' files.
@@ -21,7 +21,10 @@ pub(super) fn container(input: &JobInput<'_>, workdir: &str, volumes: &[Volume])
         args: Some(arguments(input, workdir)),
         env: Some(variables.collect::<Vec<_>>()).filter(|it| !it.is_empty()),
         volume_mounts: Some(mounts),
-        security_context: Some(restricted(Some(true))),
+        image_pull_policy: job.image_pull_policy.map(|it| it.as_str().to_owned()),
+        security_context: Some(security::of_cloner(job.pod_security_context.as_ref())),
+        // Its last words are why the clone failed; it says nothing that is secret.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     }
 }

@@ -8,7 +8,8 @@ use k8s_openapi::api::core::v1::{
 
 use crate::plan::{AuthKind, CaSource, CredentialKey, Source, SourceTls};
 
-const VOLUME: &str = "git-events-runner-credentials";
+/// The volume with the credentials.
+pub(super) const VOLUME: &str = "git-events-runner-credentials";
 /// Read by the owner and the group: kubelet gives the files to root and the pod's `fsGroup`.
 const READ_BY_GROUP: i32 = 0o440;
 /// The file with the certificates that are trusted beside the system's.

@@ -7,7 +7,36 @@ use k8s_openapi::api::core::v1::EnvVar;
 use super::JobInput;
 use crate::plan::{reference_parts, source_kind};
 
-/// The worker's variables, each under the configured prefix.
+/// What is behind the prefix in the name of each variable of ours.
+const OURS: [&str; 19] = [
+    "WORKDIR",
+    "CLUSTER",
+    "RUN_ID",
+    "TRIGGER_KIND",
+    "TRIGGER_NAME",
+    "TRIGGER_NAMESPACE",
+    "TRIGGER_REASON",
+    "TRIGGER_SOURCE_KIND",
+    "TRIGGER_SOURCE_NAME",
+    "TRIGGER_SOURCE_NAMESPACE",
+    "TRIGGER_SOURCE_COMMIT",
+    "TRIGGER_SOURCE_PREVIOUS_COMMIT",
+    "TRIGGER_SOURCE_REF_TYPE",
+    "TRIGGER_SOURCE_REF_NAME",
+    "ACTION_SOURCE_KIND",
+    "ACTION_SOURCE_NAME",
+    "ACTION_SOURCE_NAMESPACE",
+    "ACTION_SOURCE_REF_TYPE",
+    "ACTION_SOURCE_REF_NAME",
+];
+
+/// Whether a variable is called like one that we set, in this Job or in another.
+pub(super) fn is_ours(prefix: &str, name: &str) -> bool {
+    name.strip_prefix(prefix).is_some_and(|it| OURS.contains(&it))
+}
+
+/// The worker's variables: ours, each under the configured prefix, and behind them the Action's, which
+/// may so refer to ours.
 pub(super) fn of_worker(input: &JobInput<'_>, workdir: &str) -> Vec<EnvVar> {
     let plan = input.plan;
     let run = input.run;
@@ -43,7 +72,8 @@ pub(super) fn of_worker(input: &JobInput<'_>, workdir: &str) -> Vec<EnvVar> {
         env.push(("ACTION_SOURCE_REF_NAME", name));
     }
     let prefix = &input.settings.variables_prefix;
-    env.into_iter().map(|(name, value)| variable(format!("{prefix}{name}"), value)).collect()
+    let ours = env.into_iter().map(|(name, value)| variable(format!("{prefix}{name}"), value));
+    ours.chain(input.action.job.env.iter().flatten().cloned()).collect()
 }
 
 pub(super) fn variable(name: String, value: &str) -> EnvVar {

@@ -10,6 +10,8 @@ use crate::names::{ClusterName, TriggerKey, TriggerKind, is_subdomain};
 use crate::plan::{AuthKind, CredentialKey, SourceAuth, SourceTls};
 
 mod credentials;
+mod fields;
+mod refused;
 
 const RUN: &str = "ffa74afq7run26ev";
 
@@ -215,6 +217,7 @@ fn golden_pod() -> Value {
                 "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
                 "capabilities": {"drop": ["ALL"]},
             },
+            "terminationMessagePolicy": "FallbackToLogsOnError",
         }],
         "containers": [{
             "name": "action-worker",

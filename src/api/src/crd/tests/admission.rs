@@ -161,6 +161,22 @@ fn an_action_clones_no_range_of_versions() {
 }
 
 #[test]
+fn a_mount_names_a_volume() {
+    let action = |mount: &str| {
+        json!({"spec": {"actionJob": {
+            "volumes": [{"name": "cache", "emptyDir": {}}],
+            "volumeMounts": [{"name": mount, "mountPath": "/cache"}],
+        }}})
+    };
+    for kind in ["Action", "ClusterAction"] {
+        let other = refusals(kind, &action("other"), None);
+
+        assert_eq!(other, ["volumeMounts must name what volumes has"], "{kind}");
+        assert!(refusals(kind, &action("cache"), None).is_empty(), "{kind}");
+    }
+}
+
+#[test]
 fn a_new_schedule_must_be_legible() {
     for (schedule, legible) in SCHEDULES {
         let created = trigger(&json_of(schedule));
@@ -253,7 +269,7 @@ fn rules_compile_and_stay_in_budget() {
             open.extend(node["properties"].as_object().into_iter().flat_map(|it| it.values()));
         }
     }
-    assert_eq!(rules, 14);
+    assert_eq!(rules, 16);
 }
 
 const SCHEDULES: [(&str, bool); 15] = [
