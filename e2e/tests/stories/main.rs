@@ -5,6 +5,7 @@ mod admission;
 mod bad_input;
 mod changes;
 mod clusters;
+mod configuration;
 mod crashes;
 mod files;
 mod git;

@@ -14,7 +14,7 @@ use ger_core::names::MemberId;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{Flags, Settings};
+use crate::config::{Flags, Runtime, Settings};
 use crate::{clusters, replica};
 
 /// Everything that must be said was said before.
@@ -37,6 +37,12 @@ enum Command {
         /// Write one file a kind into this folder instead.
         #[arg(long)]
         output: Option<PathBuf>,
+    },
+    /// Print the dynamic configuration's defaults: what a ConfigMap has under `runtimeConfig`.
+    Config {
+        /// With Helm's expressions where a chart's release knows better.
+        #[arg(short = 't', long)]
+        helm_template: bool,
     },
     /// Try it on a laptop: a hub, two spokes, three replicas, a Git server and an executor, in one process.
     #[cfg(feature = "dev")]
@@ -89,6 +95,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             let settings = Settings::load(arguments.config.as_deref(), &arguments.flags)?;
             logs::start(settings.json_logs);
             drive(Box::pin(run(settings)))??;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Config { helm_template } => {
+            let text =
+                if helm_template { Runtime::helm_template() } else { Runtime::default().to_yaml() };
+            io::stdout().write_all(text.as_bytes()).context("cannot print")?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Crds { output: None } => {

@@ -1,6 +1,7 @@
 //! What was configured? Defaults, then the file, then the environment, then the flags: later ones win.
 
 mod action;
+mod runtime;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use ger_core::names::ShardCount;
 use serde::{Deserialize, Serialize};
 
 pub use self::action::Action;
+pub use self::runtime::{InForce, Invalid, KEY as RUNTIME_KEY, Live, Runtime};
 
 /// Environment variables are the flags' names in capitals, dashes to underscores, behind this.
 const ENVIRONMENT: &str = "GIT_EVENTS_RUNNER_";
@@ -77,7 +79,7 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secrets_cache_time: Option<u64>,
 
-    /// The ConfigMap with the dynamic configuration. It is not read yet.
+    /// The ConfigMap of the controller's namespace with the dynamic configuration, under `runtimeConfig`.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config_map_name: Option<String>,
@@ -177,7 +179,7 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_clone_folder: Option<String>,
 
-    /// How Jobs look and how many run: only in the file.
+    /// How Jobs look and how many run, where the ConfigMap does not say: only in the file.
     #[arg(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<Action>,
@@ -198,6 +200,9 @@ pub struct Settings {
     pub json_logs: LogFormat,
     pub loopback_clusters: Policy,
     pub insecure_kubeconfig_tls: Policy,
+    /// The ConfigMap with the dynamic configuration.
+    pub config_map: String,
+    /// The dynamic configuration where the ConfigMap does not say.
     pub action: Action,
     /// What was set and does nothing here, to be said once.
     pub ignored: Vec<&'static str>,
@@ -267,6 +272,9 @@ impl Settings {
             },
             loopback_clusters: policy(flags.allow_loopback_clusters),
             insecure_kubeconfig_tls: policy(flags.insecure_kubeconfig_tls),
+            config_map: flags
+                .config_map_name
+                .unwrap_or_else(|| "git-events-runner-config".to_owned()),
             action: flags.action.unwrap_or_default(),
         })
     }
@@ -291,7 +299,6 @@ fn ignored(flags: &Flags) -> Vec<&'static str> {
         ("--source-clone-folder", flags.source_clone_folder.is_some()),
         ("--webhooks-port", flags.webhooks_port.is_some()),
         ("--webhooks-parallelism", flags.webhooks_parallelism.is_some()),
-        ("--config-map-name", flags.config_map_name.is_some()),
         ("--hooks-rrl-global", flags.hooks_rrl_global.is_some()),
         ("--hooks-rrl-trigger", flags.hooks_rrl_trigger.is_some()),
         ("--hooks-rrl-source", flags.hooks_rrl_source.is_some()),

@@ -53,6 +53,7 @@ pub struct Metrics {
     pub ledger_conflicts_total: IntCounterVec,
     pub job_create_duplicates_total: IntCounterVec,
     pub change_to_job_seconds: HistogramVec,
+    pub config_reloads_total: IntCounterVec,
     pub problems_total: IntCounterVec,
     pub process_start_time_seconds: Gauge,
 }
@@ -179,6 +180,11 @@ impl Metrics {
                 "change_to_job_seconds",
                 "change seen to Job created",
                 &["cluster"],
+            )?,
+            config_reloads_total: made.counters(
+                "config_reloads_total",
+                "dynamic configurations that were read, by whether they were taken",
+                &["result"],
             )?,
             problems_total: made.counters(
                 "problems_total",

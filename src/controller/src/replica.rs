@@ -6,18 +6,19 @@
 //!     └─ hub, spokes    shards ◀─ Leases       admission ──▶ unsuspend
 //! ```
 
+mod configuration;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ger_core::claim::Takeover;
-use ger_core::job::JobSettings;
 use ger_core::ledger as core_ledger;
 use ger_core::names::MemberId;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -155,7 +156,7 @@ pub fn start(
             connect: Arc::clone(&parts.connect),
             clock: parts.clock.clone(),
             events: events_sender,
-            notices: notices_sender,
+            notices: notices_sender.clone(),
         },
         late.clone(),
     );
@@ -171,6 +172,9 @@ pub fn start(
         parallelism: parts.settings.schedule_parallelism,
         secrets_cache_time: parts.settings.secrets_cache_time,
     };
+    let base =
+        config::Runtime { action: parts.settings.action.clone(), ..config::Runtime::default() };
+    let live = config::Live::new(base.clone());
     let fleet = Arc::new(Fleet {
         clusters,
         shards,
@@ -181,14 +185,25 @@ pub fn start(
             metrics.clone(),
         ),
         clock: parts.clock.clone(),
-        metrics,
-        jobs: job_settings(&parts.settings.action),
-        max_running_jobs: parts.settings.action.max_running_jobs,
+        metrics: metrics.clone(),
+        config: live.clone(),
         admission: Notify::new(),
         progress,
     });
     let handle = Handle { fleet: Arc::clone(&fleet), stopping: Arc::default() };
-    let tasks = Tasks { fleet, handle: handle.clone(), stop, late, hub: parts.hub.requests };
+    let follower = Arc::new(configuration::Follower {
+        client: parts.hub.watches,
+        namespace: parts.namespace,
+        name: parts.settings.config_map,
+        base,
+        live,
+        clock: parts.clock,
+        metrics,
+        notices: notices_sender,
+        known: watch::Sender::new(false),
+    });
+    let hub = parts.hub.requests;
+    let tasks = Tasks { fleet, handle: handle.clone(), stop, late, hub, follower };
     let running = tasks.run(watching, holding, (events, notices), parts.utility);
     Ok((handle, running))
 }
@@ -199,6 +214,7 @@ struct Tasks {
     stop: CancellationToken,
     late: CancellationToken,
     hub: kube::Client,
+    follower: Arc<configuration::Follower>,
 }
 
 impl Tasks {
@@ -213,10 +229,19 @@ impl Tasks {
         let mut serving: JoinSet<Result<(), Error>> = JoinSet::new();
         let (fleet, stop) = (&self.fleet, &self.stop);
 
+        // Nothing is made by defaults where a ConfigMap says otherwise.
+        let configured = Configured { known: self.follower.known.subscribe(), stop: stop.clone() };
         let schedule = schedule::run(Arc::clone(fleet), events, stop.clone());
-        working.spawn(async { schedule.await.map_err(|source| Error::Schedule { source }) });
+        working.spawn(
+            configured
+                .clone()
+                .then(async { schedule.await.map_err(|source| Error::Schedule { source }) }),
+        );
         let admission = runs::admission::run(Arc::clone(fleet), stop.clone());
-        working.spawn(async { admission.await.map_err(|source| Error::Admission { source }) });
+        working.spawn(
+            configured
+                .then(async { admission.await.map_err(|source| Error::Admission { source }) }),
+        );
         working.spawn(async { holding.await.map_err(|source| Error::Shards { source }) });
 
         serving.spawn(async {
@@ -224,6 +249,7 @@ impl Tasks {
             Ok(())
         });
         serving.spawn(publish(Arc::clone(fleet), self.hub.clone(), notices, self.late.clone()));
+        serving.spawn(follow(Arc::clone(&self.follower), Arc::clone(fleet), self.late.clone()));
         if let Some(listener) = utility {
             let served = self.serve(listener);
             serving.spawn(async { served.await.map_err(|source| Error::Utility { source }) });
@@ -267,6 +293,30 @@ impl Tasks {
         let refresh: utility::Refresh = Arc::new(move || gauge(&fleet));
         utility::serve(listener, self.fleet.metrics.clone(), ready, refresh, self.late.clone())
     }
+}
+
+/// Work that waits until the dynamic configuration is known.
+#[derive(Clone)]
+struct Configured {
+    known: watch::Receiver<bool>,
+    stop: CancellationToken,
+}
+
+impl Configured {
+    async fn then(mut self, work: impl Future<Output = Result<(), Error>>) -> Result<(), Error> {
+        // Whoever would say it is gone when the replica ends.
+        drop(self.stop.run_until_cancelled(self.known.wait_for(|it| *it)).await);
+        work.await
+    }
+}
+
+async fn follow(
+    follower: Arc<configuration::Follower>,
+    fleet: Arc<Fleet>,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    follower.run(&fleet, stop).await;
+    Ok(())
 }
 
 /// Waits until all have ended, and gives the first failure.
@@ -402,22 +452,6 @@ fn shard_settings(parts: &Parts) -> shards::Settings {
         announce_after: parts.pace.announce_after,
         owner: parts.pod.clone(),
         takeover: parts.takeover,
-    }
-}
-
-fn job_settings(action: &config::Action) -> JobSettings {
-    JobSettings {
-        waiting_timeout: Duration::from_secs(u64::from(action.job_waiting_timeout_seconds)),
-        default_service_account: action.default_service_account.clone(),
-        active_deadline_seconds: action.active_deadline_seconds,
-        ttl_seconds_after_finished: action.ttl_seconds_after_finished,
-        workdir: action.workdir.mount_path.clone(),
-        workdir_volume: action.workdir.volume_name.clone(),
-        cloner_name: action.containers.cloner.name.clone(),
-        cloner_image: action.containers.cloner.image.clone(),
-        worker_name: action.containers.worker.name.clone(),
-        worker_image: action.containers.worker.image.clone(),
-        variables_prefix: action.containers.worker.variables_prefix.clone(),
     }
 }
 

@@ -14,13 +14,14 @@ pub(crate) mod ledger;
 pub(crate) mod sources;
 pub(crate) mod trigger;
 
-use ger_core::job::JobSettings;
+use std::sync::Arc;
+
 use tokio::sync::Notify;
 
 pub use self::error::{Error, Remedy};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::{checks, clusters, shards};
+use crate::{checks, clusters, config, shards};
 
 /// What the work on triggers needs: one for each replica.
 #[derive(Debug)]
@@ -30,11 +31,17 @@ pub struct Fleet {
     pub checks: checks::Handle,
     pub clock: Clock,
     pub metrics: Metrics,
-    pub jobs: JobSettings,
-    /// Jobs of one cluster that run at once; 0 starts nothing.
-    pub max_running_jobs: u32,
+    /// The dynamic configuration.
+    pub config: config::Live,
     /// Rung when a Job may be waiting to be started.
     pub admission: Notify,
     /// Ticked by the timer queue's loop, so that a replica whose work stands still is not counted as alive.
     pub progress: shards::Progress,
+}
+
+impl Fleet {
+    /// The dynamic configuration that is in force: ask once for each piece of work.
+    pub fn in_force(&self) -> Arc<config::InForce> {
+        self.config.now()
+    }
 }

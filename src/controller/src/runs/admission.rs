@@ -144,7 +144,7 @@ impl Slot {
     /// Looks at all Jobs of a cluster once: starts, expires and removes what is to be.
     async fn look(&mut self, fleet: &Arc<Fleet>, cluster: &Cluster) -> Result<(), Error> {
         let views = self.views(cluster).await?;
-        let limit = fleet.max_running_jobs;
+        let limit = fleet.in_force().max_running_jobs();
         let running = views.iter().filter(|it| is_running(cluster, it)).count();
         self.own_starts.retain(|uid| views.iter().any(|it| it.uid == *uid && it.suspended));
 
@@ -332,7 +332,8 @@ async fn expire(
 fn gauge(fleet: &Fleet, cluster: &Cluster, running: usize, waiting: usize) {
     let count = |it: usize| i64::try_from(it).unwrap_or(i64::MAX);
     let name = [cluster.name().as_str()];
-    fleet.metrics.jobs_queue_limit.with_label_values(&name).set(i64::from(fleet.max_running_jobs));
+    let limit = fleet.in_force().max_running_jobs();
+    fleet.metrics.jobs_queue_limit.with_label_values(&name).set(i64::from(limit));
     fleet.metrics.jobs_queue_running.with_label_values(&name).set(count(running));
     fleet.metrics.jobs_queue_waiting.with_label_values(&name).set(count(waiting));
 }
@@ -377,17 +378,18 @@ fn known(cluster: &Cluster, view: &JobView) -> Option<Known> {
 /// How long a Job of this trigger may wait: its Action's own time, else the configured one.
 fn waiting_timeout(fleet: &Fleet, cluster: &Cluster, known: &Known) -> Duration {
     let (stores, name) = (cluster.stores(), &known.action.name);
+    let jobs = &fleet.in_force().jobs;
     match known.action.kind {
         ActionKind::Action => stores
             .actions
             .find(Some(&known.key.namespace), name)
-            .and_then(|it| Some(job::Action::of(&it).ok()?.waiting_timeout(&fleet.jobs))),
+            .and_then(|it| Some(job::Action::of(&it).ok()?.waiting_timeout(jobs))),
         ActionKind::ClusterAction => stores
             .cluster_actions
             .find(None, name)
-            .and_then(|it| Some(job::Action::of_cluster(&it).ok()?.waiting_timeout(&fleet.jobs))),
+            .and_then(|it| Some(job::Action::of_cluster(&it).ok()?.waiting_timeout(jobs))),
     }
-    .unwrap_or(fleet.jobs.waiting_timeout)
+    .unwrap_or(jobs.waiting_timeout)
 }
 
 /// The monotonic time as core wants it: since a moment that never changes in this process.

@@ -212,17 +212,18 @@ fn build(
         }
     };
     let cloner_env = cloner_env(&source, &reference, commit)?;
+    let in_force = fleet.in_force();
     let built = job::build(&JobInput {
         plan,
         run,
         action: &action,
         source: &source,
-        settings: &fleet.jobs,
+        settings: &in_force.jobs,
         cloner_env: &cloner_env,
         shard_transitions: Some(shard_transitions),
     })?;
     // It may wait for a place first.
-    let lasting = action.waiting_timeout(&fleet.jobs).saturating_add(contract::DEFAULT_TIMEOUT);
+    let lasting = action.waiting_timeout(&in_force.jobs).saturating_add(contract::DEFAULT_TIMEOUT);
     Ok((built, Origin { source, lasting }))
 }
 

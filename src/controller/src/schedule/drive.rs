@@ -181,7 +181,7 @@ impl Turn<'_> {
         message: &str,
     ) -> Result<(), Error> {
         let now = self.fleet.clock.now();
-        if waits.since.elapsed() >= self.fleet.jobs.waiting_timeout {
+        if waits.since.elapsed() >= self.fleet.in_force().jobs.waiting_timeout {
             let why = format!("{reason}: {message}");
             let moved = self
                 .transit(|live| ledger::expired(&live.status, &run.id, None, &why, now))
