@@ -106,6 +106,27 @@ impl Trigger {
         self
     }
 
+    /// Anything else of its spec.
+    pub fn with(mut self, spec: &Value) -> Self {
+        for (key, value) in spec.as_object().into_iter().flatten() {
+            self.spec[key] = value.clone();
+        }
+        self
+    }
+
+    /// `Allow`, `Forbid`, `Replace` or `Queue`.
+    pub fn concurrency(mut self, policy: &str) -> Self {
+        self.spec["concurrencyPolicy"] = policy.into();
+        self
+    }
+
+    /// So many runs that succeeded, and so many that failed.
+    pub fn remembering(mut self, succeeded: u32, failed: u32) -> Self {
+        self.spec["successfulRunsHistoryLimit"] = succeeded.into();
+        self.spec["failedRunsHistoryLimit"] = failed.into();
+        self
+    }
+
     /// Runs another Action, which is not made.
     pub fn running(mut self, action: &str) -> Self {
         self.spec["action"]["name"] = action.into();

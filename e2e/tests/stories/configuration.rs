@@ -118,7 +118,7 @@ fn a_new_replica_begins_with_what_the_config_map_says() {
         let text = "action: {containers: {worker: {image: 'mine:1', variablesPrefix: MY_}}}";
         hub.put(&config(text)).await;
         said(&hub, "ConfigApplied", "in force").await;
-        fleet.kill("replica-1").await;
+        fleet.stop("replica-1").await;
         let first = repo.push();
         let deploy = hub.apply(&trigger("deploy").watching(&repo)).await;
 

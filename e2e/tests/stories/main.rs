@@ -1,16 +1,24 @@
 //! What must be true of the whole, told as stories: one law each, on a ground that each one names.
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
+mod accepted;
 mod admission;
 mod bad_input;
 mod changes;
 mod clusters;
+mod commands;
+mod concurrency;
 mod configuration;
 mod crashes;
+mod examples;
 mod files;
 mod git;
+mod hostile;
+mod outcomes;
 mod permissions;
+mod queue;
 mod quiet;
 mod real;
 mod shards;
+mod takeover;
 mod transports;

@@ -52,6 +52,48 @@ pub struct ScheduleTriggerSpec {
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
     #[schemars(extend("default" = false))]
     pub suspend: bool,
+    /// What becomes of a run while an earlier one of its source is not finished.
+    #[serde(default, deserialize_with = "or_default")]
+    pub concurrency_policy: ConcurrencyPolicy,
+    /// How late a fire of `cron` that was missed is made up for, in seconds; however late when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub starting_deadline_seconds: Option<i64>,
+    /// How many runs that succeeded the status remembers; 5 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 50))]
+    pub successful_runs_history_limit: Option<i32>,
+    /// How many runs that failed the status remembers; 5 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 50))]
+    pub failed_runs_history_limit: Option<i32>,
+}
+
+/// What becomes of a run while an earlier one of its source is not finished.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum ConcurrencyPolicy {
+    /// It runs beside the earlier one.
+    #[default]
+    Allow,
+    /// It is skipped, and recorded as `Skipped`.
+    Forbid,
+    /// The earlier one's Job is deleted, and once that is gone it runs.
+    Replace,
+    /// It runs when the earlier ones have finished, in their order.
+    Queue,
 }
 
 /// What a trigger watches.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::nullable::or_default;
-use crate::schedule_trigger::{ActionRef, Sources};
+use crate::schedule_trigger::{ActionRef, ConcurrencyPolicy, Sources};
 use crate::status::TriggerStatus;
 
 /// Checks its sources when its URL is called.
@@ -39,6 +39,9 @@ pub struct WebhookTriggerSpec {
     pub webhook: Webhook,
     /// What runs when a source changed.
     pub action: ActionRef,
+    /// What becomes of a run while an earlier one of its source is not finished.
+    #[serde(default, deserialize_with = "or_default")]
+    pub concurrency_policy: ConcurrencyPolicy,
 }
 
 /// How the trigger may be called.

@@ -14,6 +14,7 @@ use ger_core::names::MemberId;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::commands::trigger;
 use crate::config::{Flags, Runtime, Settings};
 use crate::{clusters, replica};
 
@@ -43,6 +44,11 @@ enum Command {
         /// With Helm's expressions where a chart's release knows better.
         #[arg(short = 't', long)]
         helm_template: bool,
+    },
+    /// Run a trigger now, or list how triggers are doing.
+    Trigger {
+        #[command(subcommand)]
+        command: trigger::Command,
     },
     /// Try it on a laptop: a hub, two spokes, three replicas, a Git server and an executor, in one process.
     #[cfg(feature = "dev")]
@@ -116,6 +122,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             write_crds(&folder)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Trigger { command } => drive(Box::pin(of_trigger(command)))?,
         #[cfg(feature = "dev")]
         Command::Dev(arguments) => {
             if arguments.logs {
@@ -125,6 +132,23 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         #[cfg(feature = "dev")]
         Command::Cloner { arguments } => Ok(ExitCode::from(crate::dev::clone(arguments))),
+    }
+}
+
+/// What is asked of triggers, said line by line.
+async fn of_trigger(command: trigger::Command) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout();
+    match command {
+        trigger::Command::Run(run) => {
+            let client = clusters::user_client(run.context.as_deref()).await?;
+            let code = trigger::run(&client, &Clock::system(), &run, &mut out).await?;
+            Ok(ExitCode::from(code))
+        }
+        trigger::Command::List(list) => {
+            let client = clusters::user_client(list.context.as_deref()).await?;
+            trigger::list(&client, &list, &mut out).await?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

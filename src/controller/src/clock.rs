@@ -1,9 +1,18 @@
 //! What time is it? The only clock of the controller: real in production, tokio's own in virtual time.
 
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
+use ger_core::membership::Mono;
 use jiff::Timestamp;
 use tokio::time::Instant;
+
+/// The monotonic time as core wants it: since a moment that never changes in this process.
+pub(crate) fn mono() -> Mono {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    let now = Instant::now();
+    now.saturating_duration_since(*ORIGIN.get_or_init(|| now))
+}
 
 /// Tells the time, cheap to clone.
 #[derive(Clone, Debug)]

@@ -21,6 +21,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod understood;
+mod user;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -42,7 +43,8 @@ pub use error::Error;
 pub use folded::{Fold, Folded};
 pub use kubeconfig::{Refusal, Target, parse as parse_kubeconfig};
 pub use state::State;
-pub use stores::{Held, JobView, Store, Stores};
+pub use stores::{Held, JobView, KueueQueue, Store, Stores};
+pub use user::user_client;
 
 /// Whether something dangerous is nevertheless wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -13,6 +13,8 @@ use figment::providers::{Env, Serialized};
 use ger_core::names::ShardCount;
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::Labelled;
+
 pub use self::action::Action;
 pub use self::runtime::{InForce, Invalid, KEY as RUNTIME_KEY, Live, Runtime};
 
@@ -88,6 +90,11 @@ pub struct Flags {
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics_prefix: Option<String>,
+
+    /// Whether metrics are labelled by trigger: `false` for fleets of a hundred thousand.
+    #[arg(long, num_args = 0..=1, default_missing_value = "true")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics_per_trigger: Option<bool>,
 
     /// What the name of every Lease begins with.
     #[arg(long)]
@@ -193,6 +200,7 @@ pub struct Settings {
     pub schedule_parallelism: u8,
     pub secrets_cache_time: Duration,
     pub metrics_prefix: String,
+    pub metrics_labelled: Labelled,
     pub lease_prefix: String,
     pub lease_duration: Duration,
     pub lease_renew: Duration,
@@ -261,6 +269,11 @@ impl Settings {
             schedule_parallelism: flags.schedule_parallelism.unwrap_or(16).max(1),
             secrets_cache_time: Duration::from_secs(flags.secrets_cache_time.unwrap_or(60).max(1)),
             metrics_prefix: flags.metrics_prefix.unwrap_or_else(|| "git_events_runner".to_owned()),
+            metrics_labelled: if flags.metrics_per_trigger == Some(false) {
+                Labelled::Not
+            } else {
+                Labelled::ByTrigger
+            },
             lease_prefix: flags.lease_prefix.unwrap_or_else(|| "git-events-runner".to_owned()),
             lease_duration: Duration::from_secs(duration),
             lease_renew: Duration::from_secs(renew),

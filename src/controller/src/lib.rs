@@ -4,6 +4,7 @@ pub mod checks;
 pub mod cli;
 pub mod clock;
 pub mod clusters;
+pub mod commands;
 pub mod config;
 #[cfg(feature = "dev")]
 pub mod dev;

@@ -1,5 +1,6 @@
 //! What does the replica count? Every series, registered once, under one prefix.
 
+mod of_jobs;
 mod of_triggers;
 
 use prometheus::{
@@ -7,7 +8,8 @@ use prometheus::{
     Registry,
 };
 
-pub use self::of_triggers::{Ended, OfTriggers};
+pub use self::of_jobs::{Completed, OfJobs, Ran};
+pub use self::of_triggers::{Ended, Labelled, OfTriggers, Standing};
 
 /// Bounds of what takes milliseconds to a minute: checks, changes, handovers.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
@@ -30,9 +32,12 @@ pub struct Metrics {
     /// `reconcile_count`, `failed_reconcile_count`, `reconcile_duration_seconds`,
     /// `trigger_check_count` and `trigger_check_duration_seconds`.
     pub triggers: OfTriggers,
+    /// `jobs_queue_completed_count` and `jobs_queue_completed_duration_seconds`.
+    pub jobs: OfJobs,
     pub jobs_queue_limit: IntGaugeVec,
     pub jobs_queue_waiting: IntGaugeVec,
     pub jobs_queue_running: IntGaugeVec,
+    pub jobs_queue_waiting_duration_seconds: HistogramVec,
 
     pub members: IntGauge,
     pub shards_owned: IntGauge,
@@ -55,13 +60,20 @@ pub struct Metrics {
     pub change_to_job_seconds: HistogramVec,
     pub config_reloads_total: IntCounterVec,
     pub problems_total: IntCounterVec,
+    pub events_dropped_total: IntCounterVec,
     pub process_start_time_seconds: Gauge,
 }
 
 impl Metrics {
     /// Registers everything under `prefix`, for instance `git_events_runner`.
     pub fn new(prefix: &str) -> Result<Self, Invalid> {
-        Self::register(prefix).map_err(|source| Invalid { prefix: prefix.to_owned(), source })
+        Self::labelled(prefix, Labelled::ByTrigger)
+    }
+
+    /// The same, with the series that are labelled by trigger or without.
+    pub fn labelled(prefix: &str, labelled: Labelled) -> Result<Self, Invalid> {
+        Self::register(prefix, labelled)
+            .map_err(|source| Invalid { prefix: prefix.to_owned(), source })
     }
 
     /// Brings the counters of what is counted elsewhere up to date.
@@ -83,11 +95,12 @@ impl Metrics {
     }
 
     #[expect(clippy::too_many_lines, reason = "a list: one statement, a line or two a series")]
-    fn register(prefix: &str) -> prometheus::Result<Self> {
+    fn register(prefix: &str, labelled: Labelled) -> prometheus::Result<Self> {
         let registry = Registry::new();
         let made = Maker { registry: &registry, prefix };
         Ok(Self {
-            triggers: made.registered(OfTriggers::new(prefix)?)?,
+            triggers: made.registered(OfTriggers::new(prefix)?.labelled(labelled))?,
+            jobs: made.registered_if(labelled, OfJobs::new(prefix)?)?,
             jobs_queue_limit: made.gauges(
                 "jobs_queue_limit",
                 "how many Jobs may run at once",
@@ -101,6 +114,11 @@ impl Metrics {
             jobs_queue_running: made.gauges(
                 "jobs_queue_running",
                 "running Jobs of ours",
+                &["cluster"],
+            )?,
+            jobs_queue_waiting_duration_seconds: made.histograms(
+                "jobs_queue_waiting_duration_seconds",
+                "from created to admitted",
                 &["cluster"],
             )?,
             members: made.gauge("members", "live replicas as seen by this one")?,
@@ -191,6 +209,11 @@ impl Metrics {
                 "what a user has to mend, by kind",
                 &["cluster", "reason"],
             )?,
+            events_dropped_total: made.counters(
+                "events_dropped_total",
+                "Events that were not published, for they repeat what was said or are too many",
+                &["cluster"],
+            )?,
             process_start_time_seconds: made.float_gauge(
                 "process_start_time_seconds",
                 "when the replica started, in seconds since 1970",
@@ -217,6 +240,18 @@ impl Maker<'_> {
     ) -> prometheus::Result<C> {
         self.registry.register(Box::new(collector.clone()))?;
         Ok(collector)
+    }
+
+    /// What has a label for each trigger, where that is wanted.
+    fn registered_if<C: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        labelled: Labelled,
+        collector: C,
+    ) -> prometheus::Result<C> {
+        match labelled {
+            Labelled::ByTrigger => self.registered(collector),
+            Labelled::Not => Ok(collector),
+        }
     }
 
     fn counters(

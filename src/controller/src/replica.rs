@@ -9,8 +9,8 @@
 mod configuration;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ger_core::claim::Takeover;
@@ -142,8 +142,9 @@ pub fn start(
     parts: Parts,
     stop: CancellationToken,
 ) -> Result<(Handle, impl Future<Output = Result<(), Error>>), Error> {
+    let (prefix, labelled) = (&parts.settings.metrics_prefix, parts.settings.metrics_labelled);
     let metrics =
-        Metrics::new(&parts.settings.metrics_prefix).map_err(|source| Error::Metrics { source })?;
+        Metrics::labelled(prefix, labelled).map_err(|source| Error::Metrics { source })?;
     let (events_sender, events) = mpsc::channel(EVENTS);
     let (notices_sender, notices) = mpsc::channel(NOTICES);
     // Watches and Leases outlive the work, so that it can end in order.
@@ -188,6 +189,7 @@ pub fn start(
         metrics: metrics.clone(),
         config: live.clone(),
         admission: Notify::new(),
+        told: Mutex::default(),
         progress,
     });
     let handle = Handle { fleet: Arc::clone(&fleet), stopping: Arc::default() };

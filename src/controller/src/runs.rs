@@ -7,15 +7,18 @@
 
 pub mod admission;
 mod copies;
+pub(crate) mod ended;
 mod error;
 pub(crate) mod events;
 pub(crate) mod jobs;
 pub(crate) mod ledger;
+pub(crate) mod pods;
 pub(crate) mod sources;
 pub(crate) mod trigger;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use ger_core::telling::Telling;
 use tokio::sync::Notify;
 
 pub use self::error::{Error, Remedy};
@@ -35,6 +38,8 @@ pub struct Fleet {
     pub config: config::Live,
     /// Rung when a Job may be waiting to be started.
     pub admission: Notify,
+    /// What was told of which object, so that it is not told too often.
+    pub told: Mutex<Telling>,
     /// Ticked by the timer queue's loop, so that a replica whose work stands still is not counted as alive.
     pub progress: shards::Progress,
 }

@@ -11,7 +11,9 @@ mod check;
 mod drive;
 mod fire;
 mod memory;
+mod outcome;
 mod queue;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -135,6 +137,7 @@ impl Scheduler {
             Event::TriggerGone(key) => {
                 self.forget(key);
                 self.fleet.metrics.triggers.forget(key);
+                self.fleet.metrics.jobs.forget(key);
             }
             Event::SourceChanged { cluster, namespace, kind, name } => {
                 self.wake_each(cluster, |trigger| {
@@ -177,6 +180,7 @@ impl Scheduler {
     }
 
     fn forget(&mut self, key: &TriggerKey) {
+        self.fleet.metrics.triggers.left(key);
         if let Some(lane) = self.lanes.get_mut(&key.cluster) {
             lane.queue.forget(key);
         }
@@ -226,6 +230,7 @@ impl Scheduler {
             let is_lost = |it: &&TriggerKey| !is_there(it) || !fleet.shards.owns(it);
             let lost: Vec<TriggerKey> = lane.queue.keys().filter(is_lost).cloned().collect();
             for key in &lost {
+                fleet.metrics.triggers.left(key);
                 lane.queue.forget(key);
             }
         }

@@ -32,6 +32,8 @@ pub struct Waiting {
     pub waited: Duration,
     /// How long it may wait.
     pub timeout: Duration,
+    /// The queue of Kueue that its Action names: then who admits is Kueue.
+    pub queue: Option<String>,
 }
 
 /// What the ledger says of a Job.
@@ -58,37 +60,60 @@ pub enum Withdrawn {
     Yes,
 }
 
-/// How many may run.
+/// How many may run, and who has them.
 #[derive(Clone, Copy, Debug)]
 pub struct Slots<'a> {
-    /// Jobs of ours that run, as the watch shows.
-    pub running: usize,
+    /// How many Jobs of each trigger run, by the watch; and those that were started here.
+    pub running: &'a BTreeMap<TriggerKey, usize>,
     /// Uids of Jobs that were started here and that the watch still shows suspended.
     pub own_starts: &'a BTreeSet<String>,
     /// 0: nothing starts, and nobody's time runs.
     pub limit: u32,
 }
 
-/// What to do about a waiting Job. Both name the uid and are valid for the Job as it was seen: the
+/// Whose turn was when. What waits no longer is forgotten: who comes back is served at once.
+#[derive(Clone, Debug, Default)]
+pub struct Served {
+    turn: u64,
+    namespaces: BTreeMap<String, u64>,
+    triggers: BTreeMap<TriggerKey, u64>,
+}
+
+impl Served {
+    /// A Job of this trigger was started, or could not be: others are next.
+    pub fn note(&mut self, trigger: &TriggerKey) {
+        self.turn = self.turn.saturating_add(1);
+        self.namespaces.insert(trigger.namespace.clone(), self.turn);
+        self.triggers.insert(trigger.clone(), self.turn);
+    }
+
+    /// Forgets those that have nothing waiting.
+    pub fn retain<'a>(&mut self, waiting: impl IntoIterator<Item = &'a TriggerKey>) {
+        let waiting: BTreeSet<&TriggerKey> = waiting.into_iter().collect();
+        let namespaces: BTreeSet<&str> = waiting.iter().map(|it| it.namespace.as_str()).collect();
+        self.triggers.retain(|it, _| waiting.contains(it));
+        self.namespaces.retain(|it, _| namespaces.contains(it.as_str()));
+    }
+}
+
+/// What to do about a waiting Job. Each names the uid and is valid for the Job as it was seen: the
 /// write carries its resourceVersion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Set `suspend: false`.
     Start { trigger: TriggerKey, run_id: String, job: String, job_uid: String },
+    /// Set the label that gives the Job to this queue of Kueue.
+    HandOver { trigger: TriggerKey, run_id: String, job_uid: String, queue: String },
     /// Set [`crate::job::WITHDRAWN`]; then [`ledger::expired`]; then delete it. In this order: after
     /// the first nobody can start it, after the second it is forgotten by nobody.
     Expire { trigger: TriggerKey, run_id: String, job: String, job_uid: String },
 }
 
-/// Decides about the waiting Jobs of one cluster: round-robin over triggers, beginning behind the
-/// trigger that was served last, and oldest first within each.
-pub fn next(
-    queue: &[Waiting],
-    slots: Slots<'_>,
-    served_last: Option<&TriggerKey>,
-) -> Vec<Decision> {
+/// Decides about the waiting Jobs of one cluster: the namespace with the fewest running Jobs is next, and in
+/// it the trigger with the fewest; among equals whoever was served longest ago, and then the oldest Job.
+pub fn next(queue: &[Waiting], slots: Slots<'_>, served: &Served) -> Vec<Decision> {
     let mut decisions = Vec::new();
-    let mut turns: BTreeMap<&TriggerKey, VecDeque<&Waiting>> = BTreeMap::new();
+    let mut lines: Lines<'_> = BTreeMap::new();
     let mut oldest_first: Vec<&Waiting> = queue.iter().collect();
     oldest_first.sort_by_key(|it| (it.created, &it.run_id));
 
@@ -98,35 +123,88 @@ pub fn next(
         let is_late = slots.limit > 0 && waiting.waited >= waiting.timeout;
         if is_ours && (waiting.withdrawn == Withdrawn::Yes || is_late) {
             decisions.push(waiting.expire());
+        } else if is_ours && let Some(queue) = &waiting.queue {
+            // Kueue has limits of its own, but who stops everything stops this too.
+            decisions.extend((slots.limit > 0).then(|| waiting.hand_over(queue)));
         } else if is_ours {
-            turns.entry(&waiting.trigger).or_default().push_back(waiting);
+            let of_namespace = lines.entry(&waiting.trigger.namespace).or_default();
+            of_namespace.entry(&waiting.trigger).or_default().push_back(waiting);
         }
     }
 
     let limit = usize::try_from(slots.limit).unwrap_or(usize::MAX);
-    let mut free = limit.saturating_sub(slots.running.saturating_add(slots.own_starts.len()));
-    let is_behind = |it: &&TriggerKey| served_last.is_some_and(|last| *it > last);
-    let (first, second): (Vec<_>, Vec<_>) = turns.keys().copied().partition(is_behind);
-    let order: Vec<&TriggerKey> = first.into_iter().chain(second).collect();
-    while free > 0 && turns.values().any(|it| !it.is_empty()) {
-        for trigger in &order {
-            let Some(waiting) = turns.get_mut(*trigger).and_then(VecDeque::pop_front) else {
-                continue;
-            };
-            if free == 0 {
-                break;
-            }
-            free -= 1;
-            decisions.push(waiting.start());
-        }
+    let running: usize = slots.running.values().fold(0, |sum, it| sum.saturating_add(*it));
+    let mut shares = Shares::of(slots.running, served);
+    for _ in running..limit {
+        let Some(waiting) = shares.take_next(&mut lines) else { break };
+        decisions.push(waiting.start());
     }
     decisions
+}
+
+/// What waits, oldest first, by namespace and trigger; none of them is empty.
+type Lines<'a> = BTreeMap<&'a str, BTreeMap<&'a TriggerKey, VecDeque<&'a Waiting>>>;
+
+/// Who has how much, while it is given out.
+struct Shares<'a> {
+    running: BTreeMap<&'a TriggerKey, usize>,
+    of_namespaces: BTreeMap<&'a str, usize>,
+    served: Served,
+}
+
+impl<'a> Shares<'a> {
+    fn of(running: &'a BTreeMap<TriggerKey, usize>, served: &Served) -> Self {
+        let mut of_namespaces: BTreeMap<&str, usize> = BTreeMap::new();
+        for (trigger, count) in running {
+            *of_namespaces.entry(&trigger.namespace).or_default() += count;
+        }
+        let running = running.iter().map(|(trigger, count)| (trigger, *count)).collect();
+        Self { running, of_namespaces, served: served.clone() }
+    }
+
+    fn take_next(&mut self, lines: &mut Lines<'a>) -> Option<&'a Waiting> {
+        let count = |it: Option<&usize>| it.copied().unwrap_or_default();
+        let turn = |it: Option<&u64>| it.copied().unwrap_or_default();
+        let age = |it: &VecDeque<&'a Waiting>| it.front().map(|it| (it.created, &it.run_id));
+
+        let of_namespace = |(name, triggers): &(&&'a str, &BTreeMap<_, VecDeque<_>>)| {
+            let oldest = triggers.values().filter_map(age).min();
+            let (has, served) =
+                (self.of_namespaces.get(**name), self.served.namespaces.get(**name));
+            (count(has), turn(served), oldest)
+        };
+        let namespace = lines.iter().min_by_key(of_namespace).map(|it| *it.0)?;
+        let triggers = lines.get_mut(namespace)?;
+        let of_trigger = |(trigger, line): &(&&'a TriggerKey, &VecDeque<_>)| {
+            let (has, served) = (self.running.get(**trigger), self.served.triggers.get(**trigger));
+            (count(has), turn(served), age(line))
+        };
+        let trigger = triggers.iter().min_by_key(of_trigger).map(|it| *it.0)?;
+        let line = triggers.get_mut(trigger)?;
+        let waiting = line.pop_front()?;
+
+        if line.is_empty() {
+            triggers.remove(trigger);
+        }
+        if triggers.is_empty() {
+            lines.remove(namespace);
+        }
+        *self.running.entry(trigger).or_default() += 1;
+        *self.of_namespaces.entry(namespace).or_default() += 1;
+        self.served.note(trigger);
+        Some(waiting)
+    }
 }
 
 impl Waiting {
     fn start(&self) -> Decision {
         let Self { trigger, run_id, job, job_uid, .. } = self.clone();
         Decision::Start { trigger, run_id, job, job_uid }
+    }
+
+    fn hand_over(&self, queue: &str) -> Decision {
+        let Self { trigger, run_id, job_uid, .. } = self.clone();
+        Decision::HandOver { trigger, run_id, job_uid, queue: queue.to_owned() }
     }
 
     fn expire(&self) -> Decision {

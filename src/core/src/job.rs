@@ -31,11 +31,16 @@ mod worker;
 pub use cloner::CREDENTIALS;
 pub use credentials::{CopyPart, SecretCopy};
 pub use labels::{
-    MANAGED_BY, MANAGER, PREFIX, RUN_ID, TRIGGER_KIND, TRIGGER_NAME, TRIGGER_UID, WITHDRAWN,
-    action_kind, is_of_run, label_value, name_of,
+    ASKED_QUEUE, KUEUE_QUEUE, MANAGED_BY, MANAGER, PREFIX, RUN_ID, TRIGGER_KIND, TRIGGER_NAME,
+    TRIGGER_UID, WITHDRAWN, action_kind, is_of_run, label_value, name_of,
 };
 pub use security::PodSecurity;
-pub use settings::{JobSettings, Unusable};
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "`Settings` says nothing beside the others of its kind"
+)]
+pub use settings::JobSettings;
+pub use settings::Unusable;
 
 /// An `Action` or `ClusterAction`.
 #[derive(Clone, Debug)]

@@ -13,9 +13,11 @@ use crate::change::{Change, Head};
 use crate::plan::{Caution, Plan, RunAt};
 
 mod cautions;
+mod concurrency;
 mod conditions;
 mod draft;
 mod due;
+mod hindered;
 pub(crate) mod id;
 #[cfg(test)]
 mod model;
@@ -24,12 +26,15 @@ mod prune;
 #[cfg(test)]
 mod tests;
 
+pub use concurrency::{Place, place, replaced, replacing, skipped};
 pub use conditions::{accepted, slim, wrong_config};
+pub use hindered::{began, hindered};
 pub use id::run_id;
 pub use phase::{
     JobSighting, Transition, back_to_pending, blocked, expired, failed, holds_queued,
     is_superseded, may_follow, observed, queued, superseded,
 };
+pub use prune::prune;
 
 use draft::Draft;
 
@@ -229,7 +234,7 @@ pub fn request(plan: &Plan, live: &Live<'_>, run_at: &RunAt, now: Timestamp) -> 
         return Verdict::CheckAgain;
     }
     let mut draft = Draft::new(plan, live.status, now);
-    for source in &plan.sources {
+    for source in plan.sources.iter().filter(|it| run_at.is_for(it)) {
         if plan.on_change_only && draft.bump_request(source, run_at) {
             continue;
         }

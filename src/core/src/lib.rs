@@ -11,6 +11,8 @@ pub mod job;
 pub mod ledger;
 pub mod membership;
 pub mod names;
+pub mod outcome;
 pub mod plan;
 pub mod ring;
 pub mod schedule;
+pub mod telling;

@@ -3,7 +3,9 @@
 //! The one place that judges a spec. What is a `Plan` or a `Source` needs no second look; what is
 //! not says what to fix.
 
-use ger_api::schedule_trigger::{ActionRef, Reference, SourceKind, Sources};
+use std::time::Duration;
+
+use ger_api::schedule_trigger::{ActionRef, ConcurrencyPolicy, Reference, SourceKind, Sources};
 use ger_api::{ScheduleTrigger, WebhookTrigger};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -27,6 +29,9 @@ pub const RUN_AT: &str = "git-events-runner.rs/run-at";
 /// The annotation that makes such a run happen even if nothing changed.
 pub const FORCE: &str = "git-events-runner.rs/force";
 
+/// The annotation that names, with commas between them, the only sources that such a run is for.
+pub const RUN_SOURCES: &str = "git-events-runner.rs/run-sources";
+
 /// A source costs a record in the status and a check at each firing.
 const MOST_SOURCES: usize = 64;
 /// A longer `run-at` is kept as its digest: it is copied into the status and into each run.
@@ -49,6 +54,26 @@ pub struct Plan {
     pub schedule: Option<Schedule>,
     pub suspend: bool,
     pub run_at: Option<RunAt>,
+    /// What becomes of a run while an earlier one of its source is not finished.
+    pub concurrency: ConcurrencyPolicy,
+    /// How late a missed fire of a cron is made up for; None: however late.
+    pub starting_deadline: Option<Duration>,
+    /// How many finished runs are remembered.
+    pub kept: Kept,
+}
+
+/// How many finished runs of each kind a status remembers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub succeeded: usize,
+    pub failed: usize,
+}
+
+impl Default for Kept {
+    /// The original keeps none; CronJobs keep 3 and 1.
+    fn default() -> Self {
+        Self { succeeded: 5, failed: 5 }
+    }
 }
 
 /// A wish to run now.
@@ -56,6 +81,15 @@ pub struct Plan {
 pub struct RunAt {
     pub value: String,
     pub forced: Forced,
+    /// None: every source.
+    pub sources: Option<Vec<String>>,
+}
+
+impl RunAt {
+    /// Whether a source is meant.
+    pub fn is_for(&self, source: &str) -> bool {
+        self.sources.as_ref().is_none_or(|it| it.iter().any(|it| it == source))
+    }
 }
 
 /// Whether a run happens although nothing changed.
@@ -134,6 +168,15 @@ impl Plan {
         let mut plan = identity.plan(&spec.sources, &spec.action)?;
         plan.schedule = Some(schedule);
         plan.suspend = spec.suspend;
+        plan.concurrency = spec.concurrency_policy;
+        let seconds = spec.starting_deadline_seconds.and_then(|it| u64::try_from(it).ok());
+        plan.starting_deadline = seconds.map(Duration::from_secs);
+        let limit =
+            |it: Option<i32>, default| it.map_or(default, |it| usize::try_from(it).unwrap_or(0));
+        plan.kept = Kept {
+            succeeded: limit(spec.successful_runs_history_limit, plan.kept.succeeded),
+            failed: limit(spec.failed_runs_history_limit, plan.kept.failed),
+        };
         Ok(plan)
     }
 
@@ -143,7 +186,9 @@ impl Plan {
         trigger: &WebhookTrigger,
     ) -> Result<Self, WrongConfig> {
         let identity = Identity::of(cluster, TriggerKind::Webhook, &trigger.metadata)?;
-        identity.plan(&trigger.spec.sources, &trigger.spec.action)
+        let mut plan = identity.plan(&trigger.spec.sources, &trigger.spec.action)?;
+        plan.concurrency = trigger.spec.concurrency_policy;
+        Ok(plan)
     }
 
     /// Digest of what is watched. A run whose fingerprint is another one is about something else. The
@@ -206,6 +251,9 @@ impl Identity {
             schedule: None,
             suspend: false,
             run_at: self.run_at,
+            concurrency: ConcurrencyPolicy::default(),
+            starting_deadline: None,
+            kept: Kept::default(),
         })
     }
 }
@@ -223,7 +271,9 @@ fn run_at(metadata: &ObjectMeta) -> Option<RunAt> {
     } else {
         Forced::No
     };
-    Some(RunAt { value, forced })
+    let sources = annotations.get(RUN_SOURCES).filter(|it| !it.is_empty());
+    let sources = sources.map(|it| it.split(',').map(|it| it.trim().to_owned()).collect());
+    Some(RunAt { value, forced, sources })
 }
 
 fn check_names(names: &[String]) -> Result<(), WrongConfig> {

@@ -84,6 +84,22 @@ impl Schedule {
         }
     }
 
+    /// The same where what was missed is made up for only if it is no older than `deadline`. Of an
+    /// interval nothing is ever missed: it counts from the last check.
+    pub fn first_within(
+        &self,
+        key: &TriggerKey,
+        last_run: Option<Timestamp>,
+        (now, deadline): (Timestamp, Option<Duration>),
+    ) -> Timestamp {
+        let first = self.first(key, last_run, now);
+        let (Times::At(_), Some(deadline), Some(last)) = (&self.times, deadline, last_run) else {
+            return first;
+        };
+        let oldest = now.checked_sub(deadline).unwrap_or(Timestamp::MIN).max(believed(last, now));
+        if first <= now && self.next(oldest) > now { self.next(now) } else { first }
+    }
+
     /// When to check next, after a check that ended at `after`: always later than that. The end of
     /// time if never.
     pub fn next(&self, after: Timestamp) -> Timestamp {

@@ -137,6 +137,12 @@ impl Refusal {
         self.status["message"].as_str().unwrap_or_default()
     }
 
+    /// The same in other words.
+    pub(crate) fn saying(mut self, message: &str) -> Self {
+        self.status["message"] = message.into();
+        self
+    }
+
     pub(crate) fn retry_after(mut self, seconds: u32) -> Self {
         self.status["details"]["retryAfterSeconds"] = seconds.into();
         self

@@ -5,9 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ger_api::{Action, ClusterAction, ClusterGitRepo, GitRepo, ScheduleTrigger, WebhookTrigger};
-use ger_core::job::{RUN_ID, TRIGGER_KIND, TRIGGER_NAME, TRIGGER_UID, WITHDRAWN};
+use ger_core::job::{
+    ASKED_QUEUE, KUEUE_QUEUE, RUN_ID, TRIGGER_KIND, TRIGGER_NAME, TRIGGER_UID, WITHDRAWN,
+};
 use ger_core::ledger::JobSighting;
 use ger_core::names::{TriggerKey, TriggerKind};
+use ger_core::outcome;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -219,6 +222,16 @@ pub struct JobView {
     pub owner_uid: Option<String>,
     /// Nobody may start it any more.
     pub withdrawn: bool,
+    pub queue: KueueQueue,
+}
+
+/// Whether Kueue admits a Job in our place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KueueQueue {
+    None,
+    /// Its Action asks for this queue; it does not have the label yet.
+    Asked(String),
+    HandedOver,
 }
 
 impl JobView {
@@ -252,6 +265,11 @@ impl JobView {
             deleting: meta.deletion_timestamp.is_some(),
             owner_uid: owner(meta),
             withdrawn: annotation(WITHDRAWN).is_some(),
+            queue: match (label(KUEUE_QUEUE), annotation(ASKED_QUEUE)) {
+                (Some(_), _) => KueueQueue::HandedOver,
+                (None, Some(queue)) => KueueQueue::Asked(queue),
+                (None, None) => KueueQueue::None,
+            },
         }
     }
 }
@@ -268,8 +286,8 @@ fn finish(job: &Job) -> Option<JobSighting> {
         match it.type_.as_str() {
             "Complete" => Some(JobSighting::Succeeded { at }),
             "Failed" => {
-                let said = it.message.as_deref().or(it.reason.as_deref()).unwrap_or_default();
-                Some(JobSighting::Failed { at, message: super::error::shorten(said) })
+                let said = outcome::said(it.reason.as_deref(), it.message.as_deref());
+                Some(JobSighting::Failed { at, message: super::error::shorten(&said) })
             }
             _ => None,
         }

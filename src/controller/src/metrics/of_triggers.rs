@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use ger_core::names::TriggerKey;
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{Bucket, Counter, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{
+    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
+};
 
 use super::SECONDS;
 
@@ -22,7 +24,25 @@ const PART: char = '/';
 #[derive(Clone, Debug)]
 pub struct OfTriggers {
     families: Arc<[Family; 5]>,
+    /// `triggers` and `runs_unfinished`: of the triggers that are worked here, put together.
+    standings: Arc<[Desc; 2]>,
     counted: Arc<Mutex<BTreeMap<Box<str>, Box<Counted>>>>,
+    labelled: Labelled,
+}
+
+/// Whether series are labelled by trigger: there may be a hundred thousand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Labelled {
+    #[default]
+    ByTrigger,
+    Not,
+}
+
+/// How a trigger stands after its last turn here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub state: &'static str,
+    pub unfinished: u32,
 }
 
 /// How a piece of work on a trigger ended.
@@ -47,6 +67,8 @@ struct Counted {
     checks: u64,
     of_turns: Times,
     of_checks: Times,
+    /// None where the trigger is another replica's.
+    standing: Option<Standing>,
 }
 
 /// How long something took, as often as it was done. Four billion times are seven thousand years of a
@@ -86,7 +108,56 @@ impl OfTriggers {
                 it.of_checks.metric()
             })?,
         ];
-        Ok(Self { families: Arc::new(families), counted: Arc::default() })
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let labels = labels.iter().map(|it| (*it).to_owned()).collect();
+            Desc::new(format!("{prefix}_{name}"), help.to_owned(), labels, HashMap::new())
+        };
+        let standings = [
+            gauge("triggers", "triggers that are worked here", &["cluster", "kind", "state"])?,
+            gauge("runs_unfinished", "runs that are not finished", &["cluster"])?,
+        ];
+        Ok(Self {
+            families: Arc::new(families),
+            standings: Arc::new(standings),
+            counted: Arc::default(),
+            labelled: Labelled::default(),
+        })
+    }
+
+    /// The same, with series by trigger or without.
+    pub(super) fn labelled(self, labelled: Labelled) -> Self {
+        Self { labelled, ..self }
+    }
+
+    /// How a trigger stands after a turn.
+    pub fn stands(&self, key: &TriggerKey, standing: Standing) {
+        self.count(key, |it| it.standing = Some(standing));
+    }
+
+    /// A trigger is no longer worked here.
+    pub fn left(&self, key: &TriggerKey) {
+        self.count(key, |it| it.standing = None);
+    }
+
+    /// What all together are.
+    fn standing(
+        counted: &BTreeMap<Box<str>, Box<Counted>>,
+        descs: &[Desc; 2],
+    ) -> [MetricFamily; 2] {
+        let mut states: BTreeMap<[&str; 3], u32> = BTreeMap::new();
+        let mut unfinished: BTreeMap<[&str; 1], u32> = BTreeMap::new();
+        for (key, it) in counted {
+            let Some(standing) = it.standing else { continue };
+            let mut parts = key.splitn(3, PART);
+            let (cluster, kind) =
+                (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+            let of_state = states.entry([cluster, kind, standing.state]).or_default();
+            *of_state = of_state.saturating_add(1);
+            let of_cluster = unfinished.entry([cluster]).or_default();
+            *of_cluster = of_cluster.saturating_add(standing.unfinished);
+        }
+        let [triggers, runs] = descs;
+        [gauges(triggers, &states), gauges(runs, &unfinished)]
     }
 
     /// A turn of a trigger begins. Only from here on it is counted: one that is gone when its turn ends
@@ -138,7 +209,7 @@ impl OfTriggers {
 
 impl Collector for OfTriggers {
     fn desc(&self) -> Vec<&Desc> {
-        self.families.iter().map(|it| &it.desc).collect()
+        self.families.iter().map(|it| &it.desc).chain(self.standings.iter()).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
@@ -156,8 +227,35 @@ impl Collector for OfTriggers {
             collected.set_metric(counted.iter().filter_map(|(key, it)| of_one(key, it)).collect());
             collected
         };
-        self.families.iter().map(collect).collect()
+        let standings = Self::standing(&counted, &self.standings);
+        match self.labelled {
+            Labelled::ByTrigger => self.families.iter().map(collect).chain(standings).collect(),
+            Labelled::Not => standings.into(),
+        }
     }
+}
+
+fn gauges<const N: usize>(desc: &Desc, values: &BTreeMap<[&str; N], u32>) -> MetricFamily {
+    let one = |(labels, value): (&[&str; N], &u32)| {
+        let pair = |(name, value): (&String, &&str)| {
+            let mut pair = LabelPair::default();
+            pair.set_name(name.clone());
+            pair.set_value((*value).to_owned());
+            pair
+        };
+        let mut gauge = Gauge::default();
+        gauge.set_value(f64::from(*value));
+        let mut metric = Metric::default();
+        metric.set_label(desc.variable_labels.iter().zip(labels).map(pair).collect());
+        metric.set_gauge(gauge);
+        metric
+    };
+    let mut collected = MetricFamily::default();
+    collected.set_name(desc.fq_name.clone());
+    collected.set_help(desc.help.clone());
+    collected.set_field_type(MetricType::GAUGE);
+    collected.set_metric(values.iter().map(one).collect());
+    collected
 }
 
 /// The labels' values are in the text of the key, in another order: cluster, kind, namespace, name.
@@ -261,6 +359,30 @@ mod tests {
             format!("test_trigger_check_duration_seconds_count{{{trigger}}} 1"),
         ] {
             assert!(said.lines().any(|it| it == line), "{line} is not in\n{said}");
+        }
+    }
+
+    #[test]
+    fn triggers_are_counted_by_state_where_they_are_worked() {
+        let series = OfTriggers::new("test").unwrap();
+        for (name, state, unfinished) in [("a", "Running", 2), ("b", "Idle", 0), ("c", "Idle", 1)] {
+            series.turn_began(&key(name));
+            series.stands(&key(name), Standing { state, unfinished });
+        }
+
+        series.left(&key("c"));
+
+        for series in [series.clone(), series.labelled(Labelled::Not)] {
+            let said = text(&series);
+            for line in [
+                r#"test_triggers{cluster="hub",kind="ScheduleTrigger",state="Idle"} 1"#,
+                r#"test_triggers{cluster="hub",kind="ScheduleTrigger",state="Running"} 1"#,
+                r#"test_runs_unfinished{cluster="hub"} 2"#,
+            ] {
+                assert!(said.lines().any(|it| it == line), "{line} is not in\n{said}");
+            }
+            let is_labelled = said.contains("test_reconcile_count");
+            assert_eq!(is_labelled, series.labelled == Labelled::ByTrigger, "{said}");
         }
     }
 

@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use ger_core::names::ClusterName;
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
 use kube::runtime::watcher::{Config, Error as WatchError, Event, watcher};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, Client, ResourceExt};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -47,44 +47,50 @@ impl Follower {
         let mut events = pin!(watcher(maps, config));
         let mut judged = None;
         let mut pause = AGAIN.0;
-        loop {
-            let event = tokio::select! {
-                () = stop.cancelled() => return,
-                event = events.next() => event,
-            };
+        while let Some(Some(event)) = stop.run_until_cancelled(events.next()).await {
             match event {
-                None => return,
-                Some(Ok(Event::Init)) => {}
-                Some(Ok(Event::InitApply(map) | Event::Apply(map))) => {
+                Ok(event) => {
                     pause = AGAIN.0;
-                    if self.take(&map, &mut judged) {
-                        fleet.admission.notify_one();
-                    }
+                    self.observe(&event, &mut judged, fleet);
                 }
-                // Without a ConfigMap there is nothing to wait for; the last good one stays.
-                Some(Ok(Event::InitDone)) => drop(self.known.send_replace(true)),
-                Some(Ok(Event::Delete(_))) => {
-                    judged = None;
-                    tracing::warn!(
-                        name = self.name,
-                        "the ConfigMap is gone: what it said stays in force"
-                    );
-                }
-                Some(Err(error)) => {
-                    if is_forbidden(&error) {
-                        let why =
-                            "the controller may not list and watch the ConfigMap: it is not read";
-                        self.refuse(&self.reference(None), why, &mut judged);
-                        self.known.send_replace(true);
-                    }
-                    tracing::debug!(name = self.name, %error, "the ConfigMap cannot be watched");
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        () = tokio::time::sleep(pause) => {}
+                Err(error) => {
+                    self.stumble(&error, &mut judged);
+                    if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                        return;
                     }
                     pause = AGAIN.1.min(pause * 2);
                 }
             }
+        }
+    }
+
+    fn observe(&self, event: &Event<ConfigMap>, judged: &mut Option<String>, fleet: &Fleet) {
+        match event {
+            Event::Init => {}
+            Event::InitApply(map) | Event::Apply(map) => {
+                if self.take(map, judged) {
+                    fleet.admission.notify_one();
+                }
+            }
+            // Without a ConfigMap there is nothing to wait for; the last good one stays.
+            Event::InitDone => drop(self.known.send_replace(true)),
+            Event::Delete(_) => {
+                *judged = None;
+                tracing::warn!(
+                    name = self.name,
+                    "the ConfigMap is gone: what it said stays in force"
+                );
+            }
+        }
+    }
+
+    /// Goes on without what may not be read; all else passes.
+    fn stumble(&self, error: &WatchError, judged: &mut Option<String>) {
+        tracing::debug!(name = self.name, %error, "the ConfigMap cannot be watched");
+        if is_forbidden(error) {
+            let why = "the controller may not list and watch the ConfigMap: it is not read";
+            self.refuse(&self.reference(None), why, judged);
+            self.known.send_replace(true);
         }
     }
 
@@ -154,20 +160,22 @@ impl Follower {
             kind: Some("ConfigMap".to_owned()),
             namespace: Some(self.namespace.clone()),
             name: Some(self.name.clone()),
-            uid: map.and_then(|it| it.uid()),
-            resource_version: map.and_then(|it| it.resource_version()),
+            uid: map.and_then(ResourceExt::uid),
+            resource_version: map.and_then(ResourceExt::resource_version),
             field_path: None,
         }
     }
 }
 
 fn is_forbidden(error: &WatchError) -> bool {
-    let answer = match error {
-        WatchError::InitialListFailed(kube::Error::Api(it))
-        | WatchError::WatchStartFailed(kube::Error::Api(it))
-        | WatchError::WatchFailed(kube::Error::Api(it))
-        | WatchError::WatchError(it) => it,
-        _ => return false,
-    };
-    answer.is_forbidden()
+    match error {
+        WatchError::InitialListFailed(kube::Error::Api(answer))
+        | WatchError::WatchStartFailed(kube::Error::Api(answer))
+        | WatchError::WatchFailed(kube::Error::Api(answer))
+        | WatchError::WatchError(answer) => answer.is_forbidden(),
+        WatchError::InitialListFailed(_)
+        | WatchError::WatchStartFailed(_)
+        | WatchError::WatchFailed(_)
+        | WatchError::NoResourceVersion => false,
+    }
 }

@@ -4,12 +4,15 @@
 mod fresh;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ger_api::TriggerStatus;
 use ger_api::schedule_trigger::{ActionKind, ActionRef};
-use ger_core::admission::{self, Decision, Orphan, Slots, Standing, Waiting, Waits, Withdrawn};
+use ger_api::status::RunPhase;
+use ger_core::admission::{
+    self, Decision, Orphan, Served, Slots, Standing, Waiting, Waits, Withdrawn,
+};
 use ger_core::ledger::JobSighting;
 use ger_core::names::{ClusterName, TriggerKey, TriggerKind};
 use ger_core::{job, ledger as core_ledger};
@@ -24,8 +27,9 @@ use tokio_util::sync::CancellationToken;
 use self::fresh::{Copies, Starting};
 use super::error::Error;
 use super::jobs::Patched;
-use super::{Fleet, jobs, ledger};
-use crate::clusters::{Cluster, JobView, State};
+use super::{Fleet, ended, jobs, ledger};
+use crate::clock::mono;
+use crate::clusters::{Cluster, JobView, KueueQueue, State};
 
 /// Waiting times are looked at this often, without anybody's signal.
 const LOOK: Duration = Duration::from_secs(1);
@@ -42,7 +46,7 @@ struct Slot {
     unknown: HashMap<String, Instant>,
     /// Started here, and not yet seen to run.
     own_starts: BTreeSet<String>,
-    served_last: Option<TriggerKey>,
+    served: Served,
     copies: Copies,
     /// The slot was gained since the last look: the watch may be behind the last owner's starts.
     is_new: bool,
@@ -145,8 +149,8 @@ impl Slot {
     async fn look(&mut self, fleet: &Arc<Fleet>, cluster: &Cluster) -> Result<(), Error> {
         let views = self.views(cluster).await?;
         let limit = fleet.in_force().max_running_jobs();
-        let running = views.iter().filter(|it| is_running(cluster, it)).count();
         self.own_starts.retain(|uid| views.iter().any(|it| it.uid == *uid && it.suspended));
+        let running = running(cluster, &views, &self.own_starts);
 
         let is_waiting = |it: &&Arc<JobView>| {
             it.sighting == JobSighting::Suspended && it.started.is_none() && !it.deleting
@@ -155,12 +159,14 @@ impl Slot {
         self.waits.on_seen(waiting.iter().map(|it| it.uid.as_str()), limit, mono());
         self.unknown.retain(|uid, _| waiting.iter().any(|it| it.uid == *uid));
         self.copies.retain(|uid| waiting.iter().any(|it| it.uid == *uid));
-        gauge(fleet, cluster, running, waiting.len());
+        gauge(fleet, cluster, running.values().sum(), waiting.len());
 
         let mut queue = Vec::new();
         let mut result = Ok(());
         for view in waiting {
             match self.judge(fleet, cluster, view) {
+                // Kueue has it, and says when.
+                Ok(_) if view.queue == KueueQueue::HandedOver => {}
                 // Others have the place of one that waits for a token; none waits longer than it may.
                 Ok(it) if it.waited < it.timeout && !self.copies.may_be_next(&it.job_uid) => {}
                 Ok(waiting) => queue.push(waiting),
@@ -171,8 +177,9 @@ impl Slot {
                 }
             }
         }
-        let slots = Slots { running, own_starts: &self.own_starts, limit };
-        for decision in admission::next(&queue, slots, self.served_last.as_ref()) {
+        self.served.retain(queue.iter().map(|it| &it.trigger));
+        let slots = Slots { running: &running, own_starts: &self.own_starts, limit };
+        for decision in admission::next(&queue, slots, &self.served) {
             // The Lease may be lost between two writes.
             if !fleet.shards.owns_admission(cluster.name()) {
                 break;
@@ -191,7 +198,14 @@ impl Slot {
         let find = |uid: &str| views.iter().find(|it| it.uid == uid);
         match decision {
             Decision::Start { trigger, run_id, job: _, job_uid } => match find(&job_uid) {
-                Some(view) => self.start((fleet, cluster), view, &trigger, &run_id).await,
+                Some(view) => self.start((fleet, cluster), view, (&trigger, &run_id), None).await,
+                None => Ok(()),
+            },
+            Decision::HandOver { trigger, run_id, job_uid, queue } => match find(&job_uid) {
+                Some(view) => {
+                    let queue = Some(queue.as_str());
+                    self.start((fleet, cluster), view, (&trigger, &run_id), queue).await
+                }
                 None => Ok(()),
             },
             Decision::Expire { trigger, run_id, job: _, job_uid } => match find(&job_uid) {
@@ -246,19 +260,24 @@ impl Slot {
             withdrawn: if view.withdrawn { Withdrawn::Yes } else { Withdrawn::No },
             waited: self.waits.of(&view.uid),
             timeout: waiting_timeout(fleet, cluster, known),
+            queue: match &view.queue {
+                KueueQueue::Asked(queue) => Some(queue.clone()),
+                KueueQueue::None | KueueQueue::HandedOver => None,
+            },
         })
     }
 
-    /// Starts a Job: the execution point. Valid only for the Job as it was seen, suspended.
+    /// Starts a Job, or gives it to Kueue: the execution point. Valid only for the Job as it was seen,
+    /// suspended.
     async fn start(
         &mut self,
         (fleet, cluster): (&Arc<Fleet>, &Cluster),
         view: &JobView,
-        trigger: &TriggerKey,
-        run_id: &str,
+        (trigger, run_id): (&TriggerKey, &str),
+        queue: Option<&str>,
     ) -> Result<(), Error> {
         // Whatever comes of it: one that cannot be started is not the first again the next time.
-        self.served_last = Some(trigger.clone());
+        self.served.note(trigger);
         // The store may be behind the ledger: what it no longer holds must not start.
         let Some(live) = ledger::read(cluster.client(), trigger).await? else { return Ok(()) };
         let run = live.status.runs.iter().find(|it| it.id == run_id);
@@ -268,10 +287,22 @@ impl Slot {
         if !self.copies.are_good_for(&starting).await {
             return Ok(());
         }
-        let unsuspend = json!({ "spec": { "suspend": false } });
-        if jobs::patch(cluster, view, unsuspend).await? == Patched::Yes {
-            self.own_starts.insert(view.uid.clone());
-            tracing::info!(%trigger, run = run_id, job = view.name, "job started");
+        let change = match queue {
+            None => json!({ "spec": { "suspend": false } }),
+            Some(queue) => json!({ "metadata": { "labels": { job::KUEUE_QUEUE: queue } } }),
+        };
+        if jobs::patch(cluster, view, change).await? == Patched::No {
+            return Ok(());
+        }
+        match queue {
+            None => {
+                self.own_starts.insert(view.uid.clone());
+                waited(fleet, cluster, view);
+                tracing::info!(%trigger, run = run_id, job = view.name, "job started");
+            }
+            Some(queue) => {
+                tracing::info!(%trigger, run = run_id, job = view.name, queue, "job handed over to Kueue");
+            }
         }
         Ok(())
     }
@@ -317,6 +348,10 @@ async fn expire(
     })
     .await?;
     if written.outcome == ledger::Moved::Yes {
+        let recorded = &written.trigger;
+        if let Some(run) = recorded.status.runs.iter().find(|it| it.id == run_id) {
+            ended::count(&fleet.metrics, recorded, run, RunPhase::Expired);
+        }
         tracing::warn!(%trigger, run = run_id, job = view.name, "expired: it waited too long");
     }
     let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), &view.namespace);
@@ -346,14 +381,41 @@ struct Known {
     action: ActionRef,
 }
 
-/// Whether a Job runs that our ledger started. What only looks like one of ours takes nobody's place.
+/// How many Jobs of each trigger run, those included that were started here and do not show it yet. What
+/// only looks like one of ours takes nobody's place, and what Kueue admits has its place there.
+fn running(
+    cluster: &Cluster,
+    views: &[Arc<JobView>],
+    own_starts: &BTreeSet<String>,
+) -> BTreeMap<TriggerKey, usize> {
+    let mut running = BTreeMap::new();
+    for view in views {
+        let Some((kind, name)) = view.trigger.clone() else { continue };
+        if own_starts.contains(&view.uid) || is_running(cluster, view) {
+            let (cluster, namespace) = (cluster.name().clone(), view.namespace.clone());
+            *running.entry(TriggerKey { cluster, kind, namespace, name }).or_default() += 1;
+        }
+    }
+    running
+}
+
 fn is_running(cluster: &Cluster, view: &JobView) -> bool {
     let holds = |known: &Known| {
         let mut unfinished = core_ledger::unfinished(&known.status);
         unfinished.any(|it| it.id == view.run_id && it.job_uid.as_deref() == Some(&view.uid))
     };
     matches!(view.sighting, JobSighting::Running { .. })
+        && view.queue != KueueQueue::HandedOver
         && known(cluster, view).as_ref().is_some_and(holds)
+}
+
+/// Counts how long a Job waited that is started, by the cluster's clock and ours.
+fn waited(fleet: &Fleet, cluster: &Cluster, view: &JobView) {
+    let waited = view.created.map(|it| fleet.clock.now().duration_since(it).as_secs_f64());
+    let series = &fleet.metrics.jobs_queue_waiting_duration_seconds;
+    series
+        .with_label_values(&[cluster.name().as_str()])
+        .observe(waited.unwrap_or_default().max(0.0));
 }
 
 fn known(cluster: &Cluster, view: &JobView) -> Option<Known> {
@@ -390,11 +452,4 @@ fn waiting_timeout(fleet: &Fleet, cluster: &Cluster, known: &Known) -> Duration 
             .and_then(|it| Some(job::Action::of_cluster(&it).ok()?.waiting_timeout(jobs))),
     }
     .unwrap_or(jobs.waiting_timeout)
-}
-
-/// The monotonic time as core wants it: since a moment that never changes in this process.
-fn mono() -> ger_core::membership::Mono {
-    static ORIGIN: OnceLock<Instant> = OnceLock::new();
-    let now = Instant::now();
-    now.saturating_duration_since(*ORIGIN.get_or_init(|| now))
 }

@@ -10,6 +10,7 @@ use ger_core::ledger::{self, JobSighting};
 use ger_core::plan::{AuthKind, Plan, Source, SourceAuth, SourceTls, WrongConfig};
 use ger_git::RepoUri;
 use ger_git::contract::{self, CloneSpec, CloneTls};
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
@@ -360,10 +361,29 @@ pub(crate) async fn observe(
     Ok(view.map_or(JobSighting::Gone, |it| it.sighting))
 }
 
+/// When a run's Job began, as the watch has it.
+pub(crate) fn started(cluster: &Cluster, namespace: &str, run: &Run) -> Option<Timestamp> {
+    let seen = cluster.stores().jobs.find(Some(namespace), run.job.as_deref()?)?;
+    seen.started.filter(|_| run.job_uid.as_ref() == Some(&seen.uid))
+}
+
 /// Deletes exactly this Job, as it was seen, with its pods. One that is gone or changed is left.
 pub(crate) async fn delete(jobs: &Api<Job>, view: &JobView) -> Result<(), Error> {
+    delete_with(jobs, view, PropagationPolicy::Background).await
+}
+
+/// The same, and it is there until the last of its pods has ended.
+pub(crate) async fn delete_after_its_pods(jobs: &Api<Job>, view: &JobView) -> Result<(), Error> {
+    delete_with(jobs, view, PropagationPolicy::Foreground).await
+}
+
+async fn delete_with(
+    jobs: &Api<Job>,
+    view: &JobView,
+    propagation: PropagationPolicy,
+) -> Result<(), Error> {
     let params = DeleteParams {
-        propagation_policy: Some(PropagationPolicy::Background),
+        propagation_policy: Some(propagation),
         preconditions: Some(Preconditions {
             uid: Some(view.uid.clone()),
             resource_version: Some(view.resource_version.clone()),
@@ -408,7 +428,10 @@ pub(crate) async fn withdraw(cluster: &Cluster, view: &JobView) -> Result<Patche
     if view.withdrawn {
         return Ok(Patched::Yes);
     }
-    let mark = json!({ "metadata": { "annotations": { job::WITHDRAWN: "true" } } });
+    // Kueue starts what has its label, whatever we have marked.
+    let mark = json!({ "metadata": {
+        "annotations": { job::WITHDRAWN: "true" }, "labels": { job::KUEUE_QUEUE: null },
+    }});
     patch(cluster, view, mark).await
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ger_api::{ScheduleTrigger, TriggerStatus, WebhookTrigger};
-use ger_core::ledger::Transition;
+use ger_core::ledger::{Transition, prune};
 use ger_core::names::{TriggerKey, TriggerKind};
 use kube::api::PostParams;
 use kube::{Api, Client};
@@ -69,7 +69,11 @@ pub(crate) async fn transit(
     mut decide: impl FnMut(&Trigger) -> Transition,
 ) -> Result<Swapped<Moved>, Error> {
     let decide = move |live: &Trigger| match decide(live) {
-        Transition::Write(status) => Step::Write(status, Moved::Yes),
+        Transition::Write(mut status) => {
+            let kept = live.plan.as_ref().map(|it| it.kept).unwrap_or_default();
+            prune(&mut status, kept);
+            Step::Write(status, Moved::Yes)
+        }
         Transition::Nothing => Step::Leave(Moved::Already),
         Transition::Refused { why } => Step::Leave(Moved::Refused(why)),
     };

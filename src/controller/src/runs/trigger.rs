@@ -2,8 +2,9 @@
 
 use std::fmt::Debug;
 
+use ger_api::status::TriggerState;
 use ger_api::{ScheduleTrigger, TriggerStatus, WebhookTrigger};
-use ger_core::ledger::Live;
+use ger_core::ledger::{self, Live};
 use ger_core::names::{ClusterName, TriggerKey, TriggerKind};
 use ger_core::plan::{Plan, WrongConfig, not_served};
 use k8s_openapi::NamespaceResourceScope;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clusters::Stores;
+use crate::metrics::Standing;
 
 /// The finalizer that the original sets. We set none, and remove it, else a delete would hang.
 pub(crate) const FINALIZER_OF_THE_ORIGINAL: &str = "scheduletriggers.git-events-runner.rs";
@@ -114,6 +116,17 @@ impl Trigger {
     /// What a decision needs of it.
     pub(crate) fn live(&self) -> Live<'_> {
         Live { uid: &self.uid, generation: self.generation, status: &self.status }
+    }
+
+    /// How it stands, to be counted.
+    pub(crate) fn standing(&self) -> Standing {
+        let state = match self.status.state {
+            TriggerState::Idle => "Idle",
+            TriggerState::Running => "Running",
+            TriggerState::WrongConfig => "WrongConfig",
+        };
+        let unfinished = ledger::unfinished(&self.status).count();
+        Standing { state, unfinished: u32::try_from(unfinished).unwrap_or(u32::MAX) }
     }
 
     /// For an Event about it.

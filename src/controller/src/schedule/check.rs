@@ -125,10 +125,9 @@ impl Turn<'_> {
             return;
         };
         let is_kept = self.memory.schedule.as_ref() == Some(schedule);
-        let next = match self.memory.next_check.filter(|_| is_kept) {
-            Some(next) => next,
-            None => schedule.first(self.key, self.last_done(plan), now),
-        };
+        let within = (now, plan.starting_deadline);
+        let first = || schedule.first_within(self.key, self.last_done(plan), within);
+        let next = self.memory.next_check.filter(|_| is_kept).unwrap_or_else(first);
         // A wall clock that was set back would otherwise stop the schedule for as long.
         self.memory.next_check = Some(next.min(schedule.next(now)));
         self.memory.schedule = Some(schedule.clone());
@@ -217,7 +216,7 @@ impl Turn<'_> {
             }
             // What was recorded does not wait for a source that hangs.
             let is_news = std::mem::replace(&mut known, self.trigger.status.sequence) != known;
-            let driven = if is_news { self.drive(plan).await } else { Ok(()) };
+            let driven = if is_news { Box::pin(self.drive(plan)).await } else { Ok(()) };
             failed = failed.or_else(|| driven.err());
         }
         failed.map_or(Ok(()), Err)

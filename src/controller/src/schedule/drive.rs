@@ -26,10 +26,11 @@ impl Turn<'_> {
         let waits = |it: &Run, id: &str| it.phase == RunPhase::Pending && it.id == id;
         // What waits no longer, or for somebody to end the suspension, needs no timer.
         self.memory.pending.retain(|id, _| !plan.suspend && runs.iter().any(|it| waits(it, id)));
+        self.memory.looks.retain(|id, _| runs.iter().any(|it| it.id == *id));
         let mut result = Ok(());
         for run in &runs {
             // One that cannot go on holds up none of the others.
-            result = result.and(self.step(plan, run).await);
+            result = result.and(Box::pin(self.step(plan, run)).await);
         }
         result
     }
@@ -39,7 +40,7 @@ impl Turn<'_> {
             RunPhase::Requested => self.drop_unlisted(plan, run).await,
             // While suspended nothing starts; what is recorded waits.
             RunPhase::Pending if plan.suspend => Ok(()),
-            RunPhase::Pending => self.make(plan, run).await,
+            RunPhase::Pending => Box::pin(self.make_in_turn(plan, run)).await,
             RunPhase::Queued if self.take_back(plan, run).await? => Ok(()),
             RunPhase::Queued | RunPhase::Running => self.observe(run).await,
             RunPhase::Succeeded
@@ -71,7 +72,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    async fn make(&mut self, plan: &Plan, run: &Run) -> Result<(), Error> {
+    pub(super) async fn make(&mut self, plan: &Plan, run: &Run) -> Result<(), Error> {
         let now = Instant::now();
         let first = Pending { since: now, attempts: 0, tried_at: now, retry_at: now };
         let waits = *self.memory.pending.entry(run.id.clone()).or_insert(first);
@@ -173,7 +174,7 @@ impl Turn<'_> {
     }
 
     /// Says once why the run waits; past its waiting time it ends, and its source is due again.
-    async fn blocked(
+    pub(super) async fn blocked(
         &mut self,
         run: &Run,
         waits: Pending,
@@ -252,61 +253,6 @@ impl Turn<'_> {
         tracing::info!(trigger = %self.key, run = run.id, job = name, ?moved, "job taken back");
         self.check_soon(&run.source);
         Ok(true)
-    }
-
-    async fn observe(&mut self, run: &Run) -> Result<(), Error> {
-        let Some(uid) = run.job_uid.clone() else { return Ok(()) };
-        let sighting = jobs::observe(&self.cluster, &self.key.namespace, run).await?;
-        let now = self.fleet.clock.now();
-        let known = ledger::observed(&self.trigger.status, &run.id, &uid, &sighting, now);
-        if known == Transition::Nothing {
-            return Ok(());
-        }
-        let moved = self
-            .transit(|live| ledger::observed(&live.status, &run.id, &uid, &sighting, now))
-            .await?;
-        if moved != Moved::Yes {
-            return Ok(());
-        }
-        let job = run.job.as_deref().unwrap_or_default();
-        match &sighting {
-            JobSighting::Suspended => {}
-            JobSighting::Running { .. } => {
-                tracing::info!(trigger = %self.key, run = run.id, job, "running");
-            }
-            JobSighting::Succeeded { .. } => {
-                tracing::info!(trigger = %self.key, run = run.id, job, "succeeded");
-                self.ended(run, RunPhase::Succeeded);
-            }
-            JobSighting::Failed { message, .. } => {
-                self.ended(run, RunPhase::Failed);
-                let message = format!("Job {job} of source {} failed: {message}", run.source);
-                self.tell(&Notice {
-                    severity: Severity::Warning,
-                    reason: "JobFailed".to_owned(),
-                    message,
-                })
-                .await;
-            }
-            JobSighting::Gone => {
-                self.ended(run, RunPhase::Deleted);
-                let message =
-                    format!("Job {job} of source {} was removed before it finished", run.source);
-                self.tell(&Notice {
-                    severity: Severity::Warning,
-                    reason: "JobDeleted".to_owned(),
-                    message,
-                })
-                .await;
-            }
-        }
-        Ok(())
-    }
-
-    fn ended(&self, run: &Run, phase: RunPhase) {
-        let (reason, phase) = (format!("{:?}", run.reason), format!("{phase:?}"));
-        let labels = [self.key.cluster.as_str(), reason.as_str(), phase.as_str()];
-        self.fleet.metrics.runs_total.with_label_values(&labels).inc();
     }
 
     fn later(&mut self, run: &Run, waits: Pending) {

@@ -61,6 +61,7 @@ pub(super) async fn fire(
     let taken = Box::pin(turn.take()).await;
     let ended = if taken.is_ok() { Ended::Well } else { Ended::Badly };
     fleet.metrics.triggers.turn_ended(key, began.elapsed(), ended);
+    fleet.metrics.triggers.stands(key, turn.trigger.standing());
     turn.memory.tidy();
     let error = match taken {
         Ok(again) => {
@@ -101,11 +102,11 @@ impl Turn<'_> {
         };
         self.request(&plan).await?;
         // What is recorded already does not wait for the remotes.
-        let driven = self.drive(&plan).await;
+        let driven = Box::pin(self.drive(&plan)).await;
         Box::pin(self.check(&plan)).await?;
         driven?;
         self.accept(&plan).await?;
-        self.drive(&plan).await?;
+        Box::pin(self.drive(&plan)).await?;
         Ok(self.next(&plan))
     }
 
@@ -219,7 +220,7 @@ impl Turn<'_> {
             self.fleet.metrics.problems_total.with_label_values(&labels).inc();
             tracing::warn!(trigger = %self.key, reason = notice.reason, "{}", notice.message);
         }
-        events::publish(self.cluster.client(), &self.trigger.reference(), notice).await;
+        events::tell(self.fleet, &self.cluster, &self.trigger.reference(), notice).await;
     }
 
     /// When something is to be done without anybody waking us.
@@ -233,6 +234,8 @@ impl Turn<'_> {
         let check = check.map(|at| Instant::now() + self.fleet.clock.until(at));
         let pending = self.memory.pending.values().map(|it| it.retry_at);
         let timers = timers.flatten().chain(pending).filter(|_| !plan.suspend);
-        timers.chain(check).min()
+        // A Job that runs is looked after although nothing new may start.
+        let looks = self.memory.looks.values().filter_map(|it| it.at);
+        timers.chain(check).chain(looks).min()
     }
 }

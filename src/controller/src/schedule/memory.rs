@@ -26,6 +26,8 @@ pub(super) struct Memory {
     pub(super) sources: BTreeMap<String, OfSource>,
     /// Since when each run waits for its Job to be made, by this replica's monotonic clock.
     pub(super) pending: BTreeMap<String, Pending>,
+    /// When each Job that was started is looked after.
+    pub(super) looks: BTreeMap<String, Look>,
     /// How often in a row the cluster did not take what was to be written.
     pub(super) failures: u32,
 }
@@ -45,6 +47,9 @@ impl Memory {
         }
         if self.pending.is_empty() {
             self.pending = BTreeMap::new();
+        }
+        if self.looks.is_empty() {
+            self.looks = BTreeMap::new();
         }
     }
 }
@@ -75,6 +80,14 @@ pub(super) struct Pending {
     pub(super) attempts: u32,
     pub(super) tried_at: Instant,
     pub(super) retry_at: Instant,
+}
+
+/// What is remembered of a Job that was started.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    /// When it is looked at; never again once it works.
+    pub(super) at: Option<Instant>,
+    pub(super) pause: Duration,
 }
 
 /// How long to wait after the `failures`-th failure in a row.

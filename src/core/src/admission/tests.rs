@@ -6,14 +6,22 @@ use serde_json::json;
 use super::*;
 use crate::names::{ClusterName, TriggerKind};
 
+fn key(namespace: &str, trigger: &str) -> TriggerKey {
+    TriggerKey {
+        cluster: ClusterName::hub(),
+        kind: TriggerKind::Schedule,
+        namespace: namespace.to_owned(),
+        name: trigger.to_owned(),
+    }
+}
+
 fn waiting(trigger: &str, number: u32) -> Waiting {
+    waiting_in("team", trigger, number)
+}
+
+fn waiting_in(namespace: &str, trigger: &str, number: u32) -> Waiting {
     Waiting {
-        trigger: TriggerKey {
-            cluster: ClusterName::hub(),
-            kind: TriggerKind::Schedule,
-            namespace: "team".to_owned(),
-            name: trigger.to_owned(),
-        },
+        trigger: key(namespace, trigger),
         run_id: format!("run-{trigger}-{number}"),
         job: format!("{trigger}-{number}"),
         job_uid: format!("uid-{trigger}-{number}"),
@@ -22,17 +30,21 @@ fn waiting(trigger: &str, number: u32) -> Waiting {
         withdrawn: Withdrawn::No,
         waited: Duration::ZERO,
         timeout: Duration::from_mins(5),
+        queue: None,
     }
 }
 
-fn slots(own_starts: &BTreeSet<String>, running: usize, limit: u32) -> Slots<'_> {
-    Slots { running, own_starts, limit }
+/// What is decided while so many Jobs of another namespace run.
+fn decided(queue: &[Waiting], running: usize, limit: u32) -> Vec<Decision> {
+    let running = BTreeMap::from([(key("others", "x"), running)]);
+    let none = BTreeSet::new();
+    next(queue, Slots { running: &running, own_starts: &none, limit }, &Served::default())
 }
 
 fn started(decisions: &[Decision]) -> Vec<&str> {
     let job = |it: &'_ Decision| match it {
         Decision::Start { .. } => true,
-        Decision::Expire { .. } => false,
+        Decision::Expire { .. } | Decision::HandOver { .. } => false,
     };
     decisions.iter().filter(|it| job(it)).map(name).collect()
 }
@@ -45,6 +57,7 @@ fn expired(decisions: &[Decision]) -> Vec<&str> {
 fn name(decision: &Decision) -> &str {
     match decision {
         Decision::Start { job, .. } | Decision::Expire { job, .. } => job,
+        Decision::HandOver { queue, .. } => queue,
     }
 }
 
@@ -52,22 +65,72 @@ fn name(decision: &Decision) -> &str {
 fn triggers_take_turns_and_each_starts_its_oldest_first() {
     let queue =
         [waiting("a", 3), waiting("a", 1), waiting("a", 2), waiting("b", 9), waiting("c", 4)];
-    let none = BTreeSet::new();
 
-    assert_eq!(started(&next(&queue, slots(&none, 0, 4), None)), ["a-1", "b-9", "c-4", "a-2"]);
-    let after_a = waiting("a", 1).trigger;
-    assert_eq!(started(&next(&queue, slots(&none, 3, 4), Some(&after_a))), ["b-9"]);
-    let after_c = waiting("c", 1).trigger;
-    assert_eq!(started(&next(&queue, slots(&none, 3, 4), Some(&after_c))), ["a-1"]);
+    assert_eq!(started(&decided(&queue, 0, 4)), ["a-1", "c-4", "b-9", "a-2"]);
+    assert_eq!(started(&decided(&queue, 3, 4)), ["a-1"]);
+    assert_eq!(started(&decided(&queue, 4, 4)), [""; 0]);
+}
+
+/// Who floods the queue waits for himself.
+#[test]
+fn each_namespace_gets_its_share_however_many_wait_in_another() {
+    let mut queue: Vec<Waiting> = (0..50).map(|it| waiting_in("flood", "f", it)).collect();
+    queue.extend([waiting_in("quiet", "q", 90), waiting_in("quiet", "q", 91)]);
+
+    let all = decided(&queue, 0, 6);
+
+    assert_eq!(started(&all), ["f-0", "q-90", "f-1", "q-91", "f-2", "f-3"]);
+    let running = BTreeMap::from([(key("flood", "f"), 3), (key("quiet", "q"), 1)]);
+    let slots = Slots { running: &running, own_starts: &BTreeSet::new(), limit: 6 };
+    assert_eq!(started(&next(&queue, slots, &Served::default())), ["q-90", "q-91"]);
+}
+
+/// One place at a time is shared as well: it goes round.
+#[test]
+fn who_was_served_last_is_not_served_next() {
+    let queue = [waiting_in("a", "x", 1), waiting_in("a", "y", 2), waiting_in("b", "z", 3)];
+    let mut served = Served::default();
+    let none = BTreeMap::new();
+    let slots = Slots { running: &none, own_starts: &BTreeSet::new(), limit: 1 };
+    let mut order = Vec::new();
+
+    for _ in 0..4 {
+        let decisions = next(&queue, slots, &served);
+        let job = started(&decisions)[0].to_owned();
+        served.note(&queue.iter().find(|it| it.job == job).unwrap().trigger);
+        order.push(job);
+    }
+    served.retain([&queue[2].trigger]);
+
+    assert_eq!(order, ["x-1", "z-3", "y-2", "z-3"]);
+    assert_eq!(started(&next(&queue, slots, &served)), ["x-1"], "who comes back is served at once");
 }
 
 #[test]
 fn own_starts_that_the_watch_does_not_show_yet_count() {
     let queue = [waiting("a", 1), waiting("b", 2)];
     let own = BTreeSet::from(["uid-a-1".to_owned()]);
+    let running = BTreeMap::from([(key("team", "a"), 1)]);
+    let slots = |limit| Slots { running: &running, own_starts: &own, limit };
 
-    assert_eq!(started(&next(&queue, slots(&own, 0, 2), None)), ["b-2"]);
-    assert_eq!(started(&next(&queue, slots(&own, 1, 2), None)), [""; 0]);
+    assert_eq!(started(&next(&queue, slots(2), &Served::default())), ["b-2"]);
+    assert_eq!(started(&next(&queue, slots(1), &Served::default())), [""; 0]);
+}
+
+/// Who queues by Kueue has no place here, and takes none.
+#[test]
+fn what_asks_for_a_queue_is_handed_over_whatever_runs() {
+    let mut queued = waiting("a", 1);
+    queued.queue = Some("batch".to_owned());
+    let queue = [queued, waiting("b", 2)];
+
+    let full = decided(&queue, 1, 1);
+    let free = decided(&queue, 0, 1);
+
+    let names = |it: &[Decision]| it.iter().map(|it| name(it).to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(&full), ["batch"]);
+    assert_eq!(names(&free), ["batch", "b-2"]);
+    assert_eq!(decided(&queue, 0, 0), [], "limit 0 stops everything");
 }
 
 #[test]
@@ -76,18 +139,17 @@ fn what_the_ledger_does_not_hold_neither_starts_nor_expires() {
     unknown.ledger = Standing::NotQueued;
     unknown.waited = Duration::from_hours(1);
 
-    assert_eq!(next(&[unknown], slots(&BTreeSet::new(), 0, 16), None), []);
+    assert_eq!(decided(&[unknown], 0, 16), []);
 }
 
 #[test]
 fn who_waited_too_long_expires_unless_nothing_may_start_at_all() {
     let mut late = waiting("a", 1);
     late.waited = Duration::from_mins(5);
-    let none = BTreeSet::new();
 
-    let full = next(&[late.clone(), waiting("b", 2)], slots(&none, 1, 1), None);
+    let full = decided(&[late.clone(), waiting("b", 2)], 1, 1);
     assert_eq!((expired(&full), started(&full)), (vec!["a-1"], vec![]));
-    assert_eq!(next(&[late], slots(&none, 0, 0), None), []);
+    assert_eq!(decided(&[late], 0, 0), []);
 }
 
 #[test]
@@ -95,7 +157,7 @@ fn a_withdrawn_job_never_starts_and_its_run_is_ended_by_whoever_sees_it() {
     let mut withdrawn = waiting("a", 1);
     withdrawn.withdrawn = Withdrawn::Yes;
 
-    let decisions = next(&[withdrawn], slots(&BTreeSet::new(), 0, 16), None);
+    let decisions = decided(&[withdrawn], 0, 16);
 
     assert_eq!(expired(&decisions), ["a-1"]);
 }
@@ -150,7 +212,7 @@ proptest! {
         let unique: BTreeSet<_> = numbers.into_iter().collect();
         let queue: Vec<Waiting> = unique.iter().map(of).collect();
 
-        let decisions = next(&queue, slots(&BTreeSet::new(), running, limit), None);
+        let decisions = decided(&queue, running, limit);
 
         let room = usize::try_from(limit).unwrap().saturating_sub(running);
         prop_assert_eq!(started(&decisions).len(), room.min(queue.len()));

@@ -26,6 +26,11 @@ pub const TRIGGER_NAME: &str = "git-events-runner.rs/trigger-name";
 /// The annotation on a suspended Job that nobody may start any more.
 pub const WITHDRAWN: &str = "git-events-runner.rs/withdrawn";
 
+/// The label by which Kueue admits a Job. It is set when the Job may start, and not before.
+pub const KUEUE_QUEUE: &str = "kueue.x-k8s.io/queue-name";
+/// The annotation that keeps the queue which the Action asks for until then.
+pub const ASKED_QUEUE: &str = "git-events-runner.rs/queue-name";
+
 /// What Kubernetes takes as a label's value.
 const LONGEST_LABEL: usize = 63;
 /// With the run id behind it and a pod's suffix behind that, the name fits into 63 characters.
@@ -80,6 +85,10 @@ pub(super) fn annotations(input: &JobInput<'_>) -> BTreeMap<String, String> {
     if let Some(commit) = &input.run.commit {
         ours.push(("git-events-runner.rs/commit", commit.clone()));
     }
+    let theirs = input.action.job.labels.as_ref();
+    if let Some(queue) = theirs.and_then(|it| it.get(KUEUE_QUEUE)) {
+        ours.push((ASKED_QUEUE, queue.clone()));
+    }
     if let Some(transitions) = input.shard_transitions {
         ours.push(("git-events-runner.rs/shard-transitions", transitions.to_string()));
     }
@@ -90,7 +99,7 @@ fn with_ours<'a>(
     theirs: Option<&BTreeMap<String, String>>,
     ours: impl IntoIterator<Item = (&'a str, String)>,
 ) -> BTreeMap<String, String> {
-    let is_theirs = |key: &str| !key.starts_with(PREFIX) && key != MANAGED_BY;
+    let is_theirs = |key: &str| !key.starts_with(PREFIX) && key != MANAGED_BY && key != KUEUE_QUEUE;
     let theirs = theirs.into_iter().flatten().filter(|(key, _)| is_theirs(key));
     let mut all: BTreeMap<_, _> = theirs.map(|(key, value)| (key.clone(), value.clone())).collect();
     all.extend(ours.into_iter().map(|(key, value)| (key.to_owned(), value)));

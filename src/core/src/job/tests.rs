@@ -1,13 +1,13 @@
 //! What a Job looks like, to the letter; and what an Action cannot make of it.
 
-use ger_api::schedule_trigger::{ActionRef, Reference};
+use ger_api::schedule_trigger::{ActionRef, ConcurrencyPolicy, Reference};
 use ger_api::status::{RunPhase, RunReason};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::names::{ClusterName, TriggerKey, TriggerKind, is_subdomain};
-use crate::plan::{AuthKind, CredentialKey, SourceAuth, SourceTls};
+use crate::plan::{AuthKind, CredentialKey, Kept, SourceAuth, SourceTls};
 
 mod credentials;
 mod fields;
@@ -85,6 +85,9 @@ fn plan() -> Plan {
         schedule: None,
         suspend: false,
         run_at: None,
+        concurrency: ConcurrencyPolicy::Allow,
+        starting_deadline: None,
+        kept: Kept::default(),
     }
 }
 
@@ -351,6 +354,22 @@ fn an_action_cannot_set_what_is_ours() {
         assert_eq!(labels[MANAGED_BY], MANAGER);
         assert_eq!(metadata["annotations"][WITHDRAWN], Value::Null);
         assert_eq!(labels[WITHDRAWN], Value::Null);
+    }
+}
+
+/// Kueue starts what has its label, and nothing may start that the ledger does not hold yet.
+#[test]
+fn a_queue_of_kueue_is_kept_until_the_job_may_start() {
+    let mut case = Case::new();
+    let labels = json!({KUEUE_QUEUE: "batch", "kueue.x-k8s.io/priority-class": "low"});
+    case.action = action(&json!({"actionJob": {"labels": labels}}));
+
+    let job = case.json();
+
+    for metadata in [&job["metadata"], &job["spec"]["template"]["metadata"]] {
+        assert_eq!(metadata["labels"][KUEUE_QUEUE], Value::Null);
+        assert_eq!(metadata["labels"]["kueue.x-k8s.io/priority-class"], "low");
+        assert_eq!(metadata["annotations"][ASKED_QUEUE], "batch");
     }
 }
 

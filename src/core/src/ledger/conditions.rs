@@ -127,8 +127,10 @@ fn failing(status: &TriggerStatus) -> Option<(String, String)> {
 }
 
 fn blocked(status: &TriggerStatus) -> Option<(String, String)> {
-    let pending = |it: &&ger_api::status::Run| it.phase == RunPhase::Pending;
-    let run = status.runs.iter().filter(pending).find(|it| it.message.is_some())?;
+    let waits = |it: &&ger_api::status::Run| {
+        matches!(it.phase, RunPhase::Pending | RunPhase::Running) && it.message.is_some()
+    };
+    let run = status.runs.iter().find(waits)?;
     let message = run.message.as_deref()?;
     let text = message.split_once(": ").map_or(message, |(_, text)| text);
     Some((reason_of(message).to_owned(), prune::shorten(&format!("run {}: {text}", run.id))))

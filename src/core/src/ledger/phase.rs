@@ -4,6 +4,7 @@
 //! Requested → Pending → Queued → Running → Succeeded, Failed, Deleted
 //!     ↓          ↓         ↓
 //! Unchanged   Failed, Expired     (and from Queued too what follows Running)
+//!             Skipped
 //! ```
 
 use ger_api::TriggerStatus;
@@ -43,8 +44,9 @@ pub enum Transition {
     Refused { why: &'static str },
 }
 
-const UNKNOWN_RUN: Transition = Transition::Refused { why: "the ledger does not know this run" };
-const OTHER_JOB: Transition =
+pub(super) const UNKNOWN_RUN: Transition =
+    Transition::Refused { why: "the ledger does not know this run" };
+pub(super) const OTHER_JOB: Transition =
     Transition::Refused { why: "the ledger holds another Job for this run" };
 const NOT_WITHDRAWN: Transition =
     Transition::Refused { why: "the run's Job could still start: withdraw it first" };
@@ -295,11 +297,11 @@ fn leave_due(status: &mut TriggerStatus, run_id: &str, now: Timestamp) {
     record.checked_at = Some(due::after(record.checked_at, now));
 }
 
-fn find<'a>(status: &'a TriggerStatus, run_id: &str) -> Option<&'a Run> {
+pub(super) fn find<'a>(status: &'a TriggerStatus, run_id: &str) -> Option<&'a Run> {
     status.runs.iter().find(|it| it.id == run_id)
 }
 
-fn change(
+pub(super) fn change(
     status: &TriggerStatus,
     run_id: &str,
     now: Timestamp,
@@ -309,7 +311,7 @@ fn change(
     if let Some(run) = status.runs.iter_mut().find(|it| it.id == run_id) {
         edit(run);
     }
-    prune::prune(&mut status);
+    prune(&mut status, prune::MOST_KEPT);
     conditions::settle(&mut status, now);
     Transition::Write(Box::new(status))
 }

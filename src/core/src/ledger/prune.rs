@@ -5,8 +5,13 @@ use std::collections::BTreeSet;
 use ger_api::TriggerStatus;
 use ger_api::status::{Run, RunPhase};
 
-/// How many finished runs of each class are kept. The original keeps none; CronJobs keep 3 and 1.
-const KEPT: usize = 5;
+use crate::plan::Kept;
+
+/// How many runs are kept that ended neither way.
+const KEPT_OTHERWISE: usize = 5;
+
+/// What the schema lets a trigger keep at most.
+pub(crate) const MOST_KEPT: Kept = Kept { succeeded: 50, failed: 50 };
 
 /// A status is written whole, with every message in it.
 const LONGEST_MESSAGE: usize = 256;
@@ -16,7 +21,8 @@ const LONGEST_MESSAGE: usize = 256;
 ///
 /// An unfinished run is never forgotten. Nor is a source's newest run while another of that source is
 /// unfinished: it tells that the other is not the newest.
-pub(crate) fn prune(status: &mut TriggerStatus) {
+pub fn prune(status: &mut TriggerStatus, keep: Kept) {
+    let limits = [keep.succeeded, keep.failed, KEPT_OTHERWISE];
     let mut kept = [0_usize; 3];
     let mut seen = BTreeSet::new();
     let busy: BTreeSet<String> = super::unfinished(status).map(|it| it.source.clone()).collect();
@@ -27,7 +33,7 @@ pub(crate) fn prune(status: &mut TriggerStatus) {
         let must_stay = class(run.phase).is_none() || (is_newest && busy.contains(&run.source));
         let has_room = class(run.phase).is_some_and(|it| {
             kept[it] += 1;
-            kept[it] <= KEPT
+            kept[it] <= limits[it]
         });
         if must_stay || has_room {
             runs.push(run);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ger_api::TriggerStatus;
 use ger_api::schedule_trigger::{
-    ActionKind, ActionRef, Reference, Schedule as ApiSchedule, SourceKind,
+    ActionKind, ActionRef, ConcurrencyPolicy, Reference, Schedule as ApiSchedule, SourceKind,
 };
 use ger_api::status::{CheckedSource, Run, RunPhase, RunReason, TriggerState};
 use jiff::{SignedDuration, Timestamp};
@@ -13,9 +13,10 @@ use serde_json::json;
 
 use super::*;
 use crate::names::{ClusterName, Commit, TriggerKey, TriggerKind};
-use crate::plan::{Forced, Reason, RunAt, WrongConfig};
+use crate::plan::{Forced, Kept, Reason, RunAt, WrongConfig};
 use crate::schedule::Schedule;
 
+mod concurrency;
 mod ends;
 mod files;
 mod says;
@@ -41,6 +42,9 @@ fn plan() -> Plan {
         schedule: Some(Schedule::parse(&ApiSchedule::Interval("10s".to_owned()), None).unwrap()),
         suspend: false,
         run_at: None,
+        concurrency: ConcurrencyPolicy::Allow,
+        starting_deadline: None,
+        kept: Kept::default(),
     }
 }
 
@@ -267,7 +271,7 @@ fn ten_unfinished_runs_are_enough_and_the_eleventh_is_seen_again_later() {
     assert_eq!(check(&plan, &status, head('b'), 100), Verdict::Coalesced);
     let reconciling = status.conditions.iter().find(|it| it.type_ == "Reconciling").unwrap();
     assert_eq!(reconciling.reason, "TooManyRuns");
-    let run_at = RunAt { value: "now".to_owned(), forced: Forced::No };
+    let run_at = RunAt { value: "now".to_owned(), forced: Forced::No, sources: None };
     assert_eq!(request(&plan, &live(&plan, &status), &run_at, at(100)), Verdict::Coalesced);
 
     let freed = succeed(&status, 101);
@@ -276,10 +280,26 @@ fn ten_unfinished_runs_are_enough_and_the_eleventh_is_seen_again_later() {
 }
 
 #[test]
+fn a_run_at_may_be_for_some_sources_only() {
+    let (plan, status) = (plan(), TriggerStatus::default());
+    let of = |names: [&str; 2]| RunAt {
+        value: names.join(","),
+        forced: Forced::No,
+        sources: Some(names.map(str::to_owned).to_vec()),
+    };
+
+    let one = written(request(&plan, &live(&plan, &status), &of(["lib", "nothing"]), at(0)));
+    let none = written(request(&plan, &live(&plan, &status), &of(["no", "nothing"]), at(0)));
+
+    assert_eq!(one.runs.iter().map(|it| it.source.as_str()).collect::<Vec<_>>(), ["lib"]);
+    assert_eq!((none.runs.len(), none.last_handled_run_at.as_deref()), (0, Some("no,nothing")));
+}
+
+#[test]
 fn a_run_at_becomes_one_request_for_each_source_once() {
     let plan = plan();
     let status = TriggerStatus::default();
-    let run_at = RunAt { value: "one".to_owned(), forced: Forced::No };
+    let run_at = RunAt { value: "one".to_owned(), forced: Forced::No, sources: None };
 
     let status = written(request(&plan, &live(&plan, &status), &run_at, at(0)));
 
@@ -303,7 +323,7 @@ fn a_request_is_not_answered_by_a_check_that_was_sent_before_it() {
         answer: head('a'),
         cautions: vec![],
     };
-    let run_at = |value: &str, forced| RunAt { value: value.to_owned(), forced };
+    let run_at = |value: &str, forced| RunAt { value: value.to_owned(), forced, sources: None };
 
     let status = written(request(&plan, &live(&plan, &old), &run_at("one", Forced::No), at(2)));
     let asked_again =
@@ -324,7 +344,7 @@ fn a_request_of_an_unchanged_source_runs_only_if_forced() {
     let plan = plan();
     let done = succeed(&written(check(&plan, &TriggerStatus::default(), head('a'), 0)), 1);
     let ask = |forced| {
-        let run_at = RunAt { value: "now".to_owned(), forced };
+        let run_at = RunAt { value: "now".to_owned(), forced, sources: None };
         let status = written(request(&plan, &live(&plan, &done), &run_at, at(2)));
         let answered = check_source(&plan, &status, "app", (Firing::Requested, head('a')), 3);
         written(answered).runs.last().unwrap().phase
@@ -337,7 +357,7 @@ fn a_request_of_an_unchanged_source_runs_only_if_forced() {
 #[test]
 fn nothing_is_recorded_for_a_suspended_trigger_or_an_unlisted_source() {
     let suspended = Plan { suspend: true, ..plan() };
-    let run_at = RunAt { value: "now".to_owned(), forced: Forced::Yes };
+    let run_at = RunAt { value: "now".to_owned(), forced: Forced::Yes, sources: None };
     let status = TriggerStatus::default();
 
     assert_eq!(check(&suspended, &status, head('a'), 0), Verdict::Nothing);

@@ -237,6 +237,27 @@ fn what_was_missed_is_made_up_for_once() {
 }
 
 #[test]
+fn what_was_missed_too_long_ago_is_not_made_up_for() {
+    let (daily, minutely) = (cron("0 4 * * *"), cron("* * * * *"));
+    let last = Some(time("2026-03-09T04:00:00Z"));
+    let first = |schedule: &Schedule, now: &str, deadline: Option<u64>| {
+        let within = (time(now), deadline.map(secs));
+        schedule.first_within(&key("app"), last, within).to_string()
+    };
+
+    let now = "2026-03-10T05:00:00Z";
+    assert_eq!(first(&daily, now, None), now);
+    assert_eq!(first(&daily, now, Some(7200)), now);
+    assert_eq!(first(&daily, now, Some(600)), "2026-03-11T04:00:00Z");
+    // The last of many that were missed is not old.
+    assert_eq!(first(&minutely, "2026-03-10T05:00:30Z", Some(60)), "2026-03-10T05:00:30Z");
+    // What is not due yet is not missed, and an interval misses nothing.
+    assert_eq!(first(&daily, "2026-03-09T05:00:00Z", Some(0)), "2026-03-10T04:00:00Z");
+    let overdue = first(&every("1h"), now, Some(1));
+    assert!(time(&overdue).duration_since(time(now)) <= SignedDuration::from_secs(2), "{overdue}");
+}
+
+#[test]
 fn a_record_from_the_far_future_counts_as_now() {
     let now = time("2026-01-01T12:00:00Z");
     let (near, far) = (now + secs(240), now + secs(3600));

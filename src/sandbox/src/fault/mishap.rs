@@ -26,12 +26,13 @@ pub enum Mishap {
 pub struct Failure {
     code: u16,
     retry_after: Option<u32>,
+    message: Option<&'static str>,
 }
 
 impl Failure {
     /// A `Status` with this code, such as 429 or 503.
     pub fn code(code: u16) -> Self {
-        Self { code, retry_after: None }
+        Self { code, retry_after: None, message: None }
     }
 
     /// With `Retry-After`, in seconds.
@@ -40,9 +41,19 @@ impl Failure {
         Self { retry_after: Some(seconds), ..self }
     }
 
+    /// In these words: a quota's, or a policy's.
+    #[must_use]
+    pub fn message(self, message: &'static str) -> Self {
+        Self { message: Some(message), ..self }
+    }
+
     pub(crate) fn refusal(self) -> Refusal {
         // Without the details that some codes bring along: they advise when to try again.
         let refusal = Refusal::of_code(self.code).details(json!({}));
+        let refusal = match self.message {
+            Some(message) => refusal.saying(message),
+            None => refusal,
+        };
         match self.retry_after {
             Some(seconds) => refusal.retry_after(seconds),
             None => refusal,

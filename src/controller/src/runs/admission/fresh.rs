@@ -152,7 +152,7 @@ async fn tell(starting: &Starting<'_>, reason: &'static str, message: &str) {
     fleet.metrics.problems_total.with_label_values(&[cluster.name().as_str(), reason]).inc();
     let message = format!("Job {} waits for a new token: {message}", view.name);
     let notice = Notice { severity: Severity::Warning, reason: reason.to_owned(), message };
-    events::publish(cluster.client(), &trigger.reference(), &notice).await;
+    events::tell(fleet, cluster, &trigger.reference(), &notice).await;
 }
 
 /// Its copy was written when it was made. A time that cannot be is one of another clock.

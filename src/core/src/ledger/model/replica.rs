@@ -148,7 +148,8 @@ impl World {
     }
 
     pub(super) fn decide_request(&mut self, r: usize) {
-        let run_at = RunAt { value: format!("run-at {}", self.requests), forced: Forced::No };
+        let run_at =
+            RunAt { value: format!("run-at {}", self.requests), forced: Forced::No, sources: None };
         let verdict = ledger::request(&self.plan, &live(self), &run_at, self.now);
         if let Verdict::Write { status, .. } = verdict {
             self.hold(r, Transition::Write(status), Intent::Request);

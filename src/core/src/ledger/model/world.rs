@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ger_api::TriggerStatus;
-use ger_api::schedule_trigger::{ActionKind, ActionRef, Reference, SourceKind};
+use ger_api::schedule_trigger::{ActionKind, ActionRef, ConcurrencyPolicy, Reference, SourceKind};
 use jiff::{SignedDuration, Timestamp};
 
 use super::replica::{Intent, Replica};
@@ -11,7 +11,7 @@ use super::truth::Truth;
 use super::{Law, Watched};
 use crate::change::Head;
 use crate::names::{ClusterName, Commit, TriggerKey, TriggerKind};
-use crate::plan::Plan;
+use crate::plan::{Kept, Plan};
 
 pub(super) const SOURCE: &str = "app";
 pub(super) const FINGERPRINT: &str = "https://git.test/app main";
@@ -353,5 +353,8 @@ fn plan(watched: Watched) -> Plan {
         schedule: None,
         suspend: false,
         run_at: None,
+        concurrency: ConcurrencyPolicy::Allow,
+        starting_deadline: None,
+        kept: Kept::default(),
     }
 }

@@ -1,6 +1,7 @@
 //! How runs go on and end, and what is remembered of them.
 
 use super::*;
+use crate::outcome::Why;
 
 fn with_run(phase: RunPhase) -> (TriggerStatus, String) {
     let mut status = written(check(&plan(), &TriggerStatus::default(), head('a'), 0));
@@ -42,6 +43,40 @@ fn a_run_goes_from_pending_to_its_end() {
     let status = moved(observed(&status, &id, "job-uid", &failed, at(5)));
     assert_eq!((status.runs[0].finished_at, status.state), (Some(at(4)), TriggerState::Idle));
     assert_eq!(status.runs[0].message.as_deref(), Some("exit code 1"));
+}
+
+#[test]
+fn a_job_that_nobody_saw_run_still_says_when_it_began() {
+    let (status, id) = with_run(RunPhase::Queued);
+    let done = JobSighting::Succeeded { at: Some(at(9)) };
+
+    let status = moved(began(observed(&status, &id, "job-uid", &done, at(9)), &id, Some(at(3))));
+
+    assert_eq!((status.runs[0].started_at, status.runs[0].finished_at), (Some(at(3)), Some(at(9))));
+    let again = observed(&status, &id, "job-uid", &done, at(9));
+    assert_eq!(began(again, &id, Some(at(4))), Transition::Nothing);
+}
+
+/// `kubectl get` shows that something is to be done, while it is.
+#[test]
+fn what_hinders_a_started_job_is_said_once_and_no_more_when_it_works() {
+    let (status, id) = with_run(RunPhase::Running);
+    let why = Why { reason: "ImagePull".to_owned(), message: "no such image".to_owned() };
+    let ready = |status: &TriggerStatus| {
+        let ready = status.conditions.iter().find(|it| it.type_ == "Ready").unwrap();
+        (ready.status.clone(), ready.reason.clone())
+    };
+
+    let said = moved(hindered(&status, &id, "job-uid", Some(&why), at(1)));
+    let again = hindered(&said, &id, "job-uid", Some(&why), at(2));
+    let works = moved(hindered(&said, &id, "job-uid", None, at(3)));
+
+    assert_eq!(said.runs[0].message.as_deref(), Some("ImagePull: no such image"));
+    assert_eq!(ready(&said), ("False".to_owned(), "ImagePull".to_owned()));
+    assert_eq!(again, Transition::Nothing);
+    assert_eq!((works.runs[0].message.as_ref(), ready(&works).0.as_str()), (None, "True"));
+    assert_eq!(hindered(&works, &id, "job-uid", None, at(4)), Transition::Nothing);
+    assert!(matches!(hindered(&status, &id, "other", None, at(4)), Transition::Refused { .. }));
 }
 
 #[test]
@@ -164,7 +199,7 @@ fn the_newest_few_of_each_ending_are_remembered() {
         status.runs.push(run(number, "app", endings[number % 4]));
     }
 
-    prune::prune(&mut status);
+    prune(&mut status, Kept::default());
 
     let ids =
         |phase| status.runs.iter().filter(move |it| it.phase == phase).map(|it| it.id.as_str());
@@ -185,10 +220,23 @@ fn a_source_s_newest_run_is_remembered_while_an_older_one_is_unfinished() {
         status.runs.push(run(number, "lib", RunPhase::Succeeded));
     }
 
-    prune::prune(&mut status);
+    prune(&mut status, Kept::default());
 
     let ids: Vec<_> = status.runs.iter().take(2).map(|it| it.id.as_str()).collect();
     assert_eq!(ids, ["run-0", "run-1"]);
+}
+
+/// A trigger says how many it wants to be remembered of each.
+#[test]
+fn a_trigger_s_own_limits_count() {
+    let of = |phase| (0..9).map(move |it| run(it, "app", phase));
+    let mut status = TriggerStatus::default();
+    status.runs.extend(of(RunPhase::Succeeded).chain(of(RunPhase::Failed)));
+
+    prune(&mut status, Kept { succeeded: 0, failed: 7 });
+
+    assert_eq!(phases(&status), [RunPhase::Failed; 7]);
+    assert_eq!(status.runs[6].id, "run-8");
 }
 
 proptest! {
@@ -205,12 +253,12 @@ proptest! {
         }
         let before: Vec<_> = unfinished(&status).cloned().collect();
 
-        prune::prune(&mut status);
+        prune(&mut status, Kept::default());
 
         prop_assert_eq!(unfinished(&status).cloned().collect::<Vec<_>>(), before);
         prop_assert!(status.runs.iter().filter(|it| it.phase.is_final()).count() <= 17);
         let once = status.clone();
-        prune::prune(&mut status);
+        prune(&mut status, Kept::default());
         prop_assert_eq!(status, once);
     }
 

@@ -166,7 +166,7 @@ fn a_request_at_a_commit_that_touches_no_watched_file_is_answered_with_unchanged
     let plan = Plan { sources: vec!["app".to_owned()], ..src() };
     let before = first(&plan);
     let ask = |forced| {
-        let run_at = RunAt { value: "now".to_owned(), forced };
+        let run_at = RunAt { value: "now".to_owned(), forced, sources: None };
         let status = written(request(&plan, &live(&plan, &before), &run_at, at(100)));
         let answer = (Firing::Requested, found(&plan, 'b', '1'));
         written(check_source(&plan, &status, "app", answer, 101))

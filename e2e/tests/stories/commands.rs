@@ -1,0 +1,107 @@
+//! What does a person at a command line get? A run that is asked for, followed to its end.
+
+use clap::Parser as _;
+use e2e::objects::APPS;
+use e2e::{Cluster, Fleet, Work, secs, story, trigger};
+use ger_api::status::RunPhase;
+use git_events_runner::clock::Clock;
+use git_events_runner::commands::trigger as commands;
+
+/// What is typed behind `git-events-runner trigger`.
+#[derive(Debug, clap::Parser)]
+struct Typed {
+    #[command(subcommand)]
+    command: commands::Command,
+}
+
+/// Does what is typed, and gives the exit code and what was printed.
+async fn typed(
+    (cluster, clock): (&Cluster, &Clock),
+    line: &str,
+) -> (Result<u8, commands::Error>, String) {
+    let words = std::iter::once("trigger").chain(line.split_whitespace()).chain(["-n", APPS]);
+    let mut out = Vec::new();
+    let code = match Typed::try_parse_from(words).unwrap().command {
+        commands::Command::Run(run) => commands::run(&cluster.admin(), clock, &run, &mut out).await,
+        commands::Command::List(list) => {
+            commands::list(&cluster.admin(), &list, &mut out).await.map(|()| 0)
+        }
+    };
+    (code, String::from_utf8(out).unwrap())
+}
+
+/// A clock that goes on from one command to the next.
+fn clock() -> Clock {
+    let start = "2026-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap();
+    static BEGUN: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(0);
+    let second = BEGUN.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    Clock::virtual_from(start + jiff::SignedDuration::from_secs(second))
+}
+
+/// Asked for with `--force`, it runs although nothing changed; the exit code is the Job's.
+#[test]
+fn who_asks_for_a_run_sees_it_to_its_end() {
+    story!(Virtual, async {
+        let fleet = Fleet::builder().start().await;
+        let (hub, repo) = (fleet.hub(), fleet.repo("app"));
+        let commit = repo.push();
+        let deploy = hub.apply(&trigger("deploy").every("1h").watching(&repo)).await;
+        hub.until_run(&deploy, &commit, RunPhase::Succeeded).await;
+
+        let (unchanged, of_unchanged) = typed((&hub, &clock()), "run deploy --wait").await;
+        let (forced, of_forced) = typed((&hub, &clock()), "run deploy --wait --force").await;
+        hub.work(Work::Fails(secs(1)));
+        let (failed, of_failed) = typed((&hub, &clock()), "run deploy --wait --force").await;
+
+        assert_eq!(unchanged.unwrap(), 0);
+        assert!(of_unchanged.contains("of source app: Unchanged"), "{of_unchanged}");
+        assert_eq!(forced.unwrap(), 0);
+        let said = format!("of source app: Succeeded, commit {commit}");
+        assert!(of_forced.contains(&said), "{of_forced}");
+        assert_eq!(failed.unwrap(), 1);
+        assert!(of_failed.contains("of source app: Failed"), "{of_failed}");
+        assert_eq!(hub.jobs_for(&commit).await.len(), 3);
+    });
+}
+
+/// One source of many is asked for alone.
+#[test]
+fn a_run_may_be_asked_for_of_one_source() {
+    story!(Virtual, async {
+        let fleet = Fleet::builder().start().await;
+        let (hub, app, lib) = (fleet.hub(), fleet.repo("app"), fleet.repo("lib"));
+        let commits = [app.push(), lib.push()];
+        let deploy = hub.apply(&trigger("deploy").every("1h").watching(&app).watching(&lib)).await;
+        for commit in &commits {
+            hub.until_run(&deploy, commit, RunPhase::Succeeded).await;
+        }
+
+        let (code, said) = typed((&hub, &clock()), "run deploy --source lib --force --wait").await;
+
+        assert_eq!(code.unwrap(), 0);
+        assert!(said.contains("source lib") && !said.contains("source app"), "{said}");
+        assert_eq!(hub.jobs_for(&commits[0]).await.len(), 1);
+        assert_eq!(hub.jobs_for(&commits[1]).await.len(), 2);
+    });
+}
+
+/// The list says what is to be mended.
+#[test]
+fn the_list_says_how_triggers_are_doing() {
+    story!(Virtual, async {
+        let fleet = Fleet::builder().start().await;
+        let (hub, repo) = (fleet.hub(), fleet.repo("app"));
+        let commit = repo.push();
+        let deploy = hub.apply(&trigger("deploy").watching(&repo)).await;
+        hub.until_run(&deploy, &commit, RunPhase::Succeeded).await;
+        let lost = hub.apply(&trigger("lost").named("nothing").alone()).await;
+        hub.until_condition(&lost, ("Ready", "False", "SourceMissing")).await;
+
+        let (code, said) = typed((&hub, &clock()), "list").await;
+
+        assert_eq!(code.unwrap(), 0);
+        let line = |name: &str| said.lines().find(|it| it.contains(name)).unwrap().to_owned();
+        assert!(line("deploy").ends_with("True"), "{said}");
+        assert!(line("lost").contains("SourceMissing: "), "{said}");
+    });
+}
