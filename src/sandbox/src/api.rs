@@ -24,7 +24,7 @@ use crate::{
     kinds, object,
     refusal::{Refusal, Result},
     registry::{Resource, Version},
-    schema::{self, Mode, Node},
+    schema::{self, Mode, Node, Stamp},
     store::{Key, State, Stored},
 };
 
@@ -209,23 +209,25 @@ impl Call {
         if !body.is_object() {
             return Err(self.unrecognized(&body.to_string(), &no_object(body)));
         }
-        let kind = self.resource().kind.clone();
-        let api_version = self.target.api_version();
-        let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
+        let (kind, api_version) = (self.resource().kind.as_str(), self.target.api_version());
+        let text = |field: &str| body[field].as_str().unwrap_or_default();
         let (stated_version, stated_kind) = (text("apiVersion"), text("kind"));
         if self.resource().is_custom() {
-            self.check_kind((&stated_version, &stated_kind), body)?;
+            self.check_kind((stated_version, stated_kind), body)?;
         } else {
             // Typed decoding knows the kind from the path.
-            let stated_version =
-                if stated_version.is_empty() { &api_version } else { &stated_version };
-            let stated_kind = if stated_kind.is_empty() { &kind } else { &stated_kind };
-            if (stated_version, stated_kind) != (&api_version, &kind) {
-                return Err(self.misfit(stated_version, stated_kind));
+            let or = |stated, wanted| if str::is_empty(stated) { wanted } else { stated };
+            let (version, stated) = (or(stated_version, &*api_version), or(stated_kind, kind));
+            if (version, stated) != (&*api_version, kind) {
+                return Err(self.misfit(version, stated));
             }
         }
-        body["kind"] = kind.into();
-        body["apiVersion"] = api_version.into();
+        if stated_kind != kind {
+            body["kind"] = kind.into();
+        }
+        if body["apiVersion"] != *api_version {
+            body["apiVersion"] = api_version.into();
+        }
         let metadata = &body["metadata"];
         if !metadata.is_object() && !metadata.is_null() {
             let kind = &self.resource().kind;
@@ -237,12 +239,16 @@ impl Call {
             )));
         }
         // What is empty is not there, but for the one list that says so much by it.
-        object::metadata(body).retain(|key, value| match value {
+        let is_there = |key: &str, value: &Value| match value {
             Value::Null => false,
             Value::Object(fields) => !fields.is_empty(),
             Value::Array(items) => !items.is_empty() || key == "managedFields",
             _ => true,
-        });
+        };
+        let metadata = object::metadata(body);
+        if !metadata.iter().all(|(key, value)| is_there(key, value)) {
+            metadata.retain(|key, value| is_there(key, value));
+        }
         Ok(())
     }
 
@@ -322,10 +328,15 @@ impl Call {
 
     /// Stores an object, unless this is only a rehearsal.
     fn commit(&self, state: &mut State, object: Value) -> Arc<Stored> {
+        self.commit_as(state, object, None)
+    }
+
+    /// The same of an object that is as a schema has it, which need not be looked at again.
+    fn commit_as(&self, state: &mut State, object: Value, schema: Option<Stamp>) -> Arc<Stored> {
         match self.options.effect {
             Effect::DryRun if !self.is_broken(Breakage::RealRehearsals) => Stored::new(object),
             Effect::DryRun | Effect::Real => {
-                let stored = state.put(&self.resource().table, object);
+                let stored = state.put_as(&self.resource().table, object, schema);
                 kinds::committed(state, self.resource(), &stored);
                 stored
             }

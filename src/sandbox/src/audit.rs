@@ -3,7 +3,8 @@
 pub(crate) mod access;
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
+    hash::{BuildHasher as _, RandomState},
     sync::Arc,
 };
 
@@ -54,41 +55,75 @@ pub(crate) struct Act<'a> {
     pub(crate) code: u16,
 }
 
-/// The same on record. Of what is the same in many entries there is one.
+/// The same on record. What is the same in many entries is kept once.
 #[derive(Debug)]
 pub(crate) struct Entry {
     at: Timestamp,
-    client: Arc<str>,
-    user: Arc<str>,
-    verb: Arc<str>,
-    group: Arc<str>,
-    resource: Arc<str>,
-    subresource: Arc<str>,
-    namespace: Arc<str>,
+    kind: Arc<Kind>,
     name: Box<str>,
     uid: Box<str>,
     code: u16,
+}
+
+/// What many writes have in common.
+#[derive(Debug)]
+struct Kind {
+    client: String,
+    user: String,
+    verb: String,
+    group: String,
+    resource: String,
+    subresource: String,
+    namespace: String,
+}
+
+impl Kind {
+    fn of(act: &Act<'_>) -> Self {
+        let [client, user, verb, group, resource, subresource, namespace] =
+            parts(act).map(str::to_owned);
+        Self { client, user, verb, group, resource, subresource, namespace }
+    }
+
+    fn is_of(&self, act: &Act<'_>) -> bool {
+        let Self { client, user, verb, group, resource, subresource, namespace } = self;
+        [client, user, verb, group, resource, subresource, namespace].map(String::as_str)
+            == parts(act)
+    }
+}
+
+fn parts<'a>(act: &Act<'a>) -> [&'a str; 7] {
+    let target = act.target;
+    [
+        act.client,
+        act.user,
+        act.verb,
+        &target.resource.group,
+        &target.resource.plural,
+        &target.subresource,
+        target.namespace.as_deref().unwrap_or_default(),
+    ]
 }
 
 impl Entry {
     /// Whether by it an object of the resource came to be.
     pub(crate) fn creates(&self, resource: &str) -> bool {
         self.code == 201
-            && *self.resource == *resource
-            && self.subresource.is_empty()
+            && self.kind.resource == resource
+            && self.kind.subresource.is_empty()
             && !self.uid.is_empty()
     }
 
     pub(crate) fn told(&self) -> AuditEntry {
+        let Kind { client, user, verb, group, resource, subresource, namespace } = &*self.kind;
         AuditEntry {
             at: self.at,
-            client: self.client.to_string(),
-            user: self.user.to_string(),
-            verb: self.verb.to_string(),
-            group: self.group.to_string(),
-            resource: self.resource.to_string(),
-            subresource: self.subresource.to_string(),
-            namespace: self.namespace.to_string(),
+            client: client.clone(),
+            user: user.clone(),
+            verb: verb.clone(),
+            group: group.clone(),
+            resource: resource.clone(),
+            subresource: subresource.clone(),
+            namespace: namespace.clone(),
             name: self.name.to_string(),
             uid: self.uid.to_string(),
             code: self.code,
@@ -99,7 +134,9 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
     entries: VecDeque<Entry>,
-    names: HashSet<Arc<str>>,
+    /// By the hash of their parts.
+    kinds: HashMap<u64, Arc<Kind>>,
+    hasher: RandomState,
 }
 
 impl Audit {
@@ -107,30 +144,23 @@ impl Audit {
         if self.entries.len() >= REMEMBERED {
             self.entries.pop_front();
         }
-        let resource = &act.target.resource;
-        let entry = Entry {
-            at: act.at,
-            client: self.shared(act.client),
-            user: self.shared(act.user),
-            verb: self.shared(act.verb),
-            group: self.shared(&resource.group),
-            resource: self.shared(&resource.plural),
-            subresource: self.shared(&act.target.subresource),
-            namespace: self.shared(act.target.namespace.as_deref().unwrap_or_default()),
-            name: act.name.into(),
-            uid: act.uid.into(),
-            code: act.code,
-        };
-        self.entries.push_back(entry);
+        let kind = self.kind(act);
+        let (name, uid) = (act.name.into(), act.uid.into());
+        self.entries.push_back(Entry { at: act.at, kind, name, uid, code: act.code });
     }
 
-    fn shared(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.names.get(name) {
+    fn kind(&mut self, act: &Act<'_>) -> Arc<Kind> {
+        // Writes of a kind follow each other.
+        if let Some(last) = self.entries.back().filter(|it| it.kind.is_of(act)) {
+            return Arc::clone(&last.kind);
+        }
+        let hash = self.hasher.hash_one(parts(act));
+        if let Some(known) = self.kinds.get(&hash).filter(|it| it.is_of(act)) {
             return Arc::clone(known);
         }
-        let name: Arc<str> = name.into();
-        self.names.insert(Arc::clone(&name));
-        name
+        let kind = Arc::new(Kind::of(act));
+        self.kinds.insert(hash, Arc::clone(&kind));
+        kind
     }
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {

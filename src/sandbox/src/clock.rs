@@ -6,7 +6,7 @@ use std::{
     time::SystemTime,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, fmt::temporal::DateTimePrinter};
 use tokio::time::Instant;
 
 #[derive(Debug)]
@@ -44,5 +44,20 @@ impl Clock {
 
 /// A timestamp as metadata carry it: RFC 3339 with whole seconds.
 pub(crate) fn seconds(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
+    PRINTER.timestamp_to_string(&at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_a_second_are_left_out() {
+        let at: Timestamp = "2026-03-01T23:59:59.999999999Z".parse().unwrap();
+        let before: Timestamp = "1969-12-31T23:59:59.25Z".parse().unwrap();
+
+        assert_eq!(seconds(at), "2026-03-01T23:59:59Z");
+        assert_eq!(seconds(before), "1969-12-31T23:59:59Z");
+    }
 }

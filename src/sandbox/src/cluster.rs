@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -39,8 +39,6 @@ pub(crate) struct Cluster {
     /// The tokens of servers, each with whom it lets in.
     tokens: Mutex<HashMap<String, Caller>>,
     signer: OnceLock<Option<Signer>>,
-    /// Up to which revision Secrets hold the tokens that they are to hold.
-    pub(crate) tokens_filled: AtomicU64,
     /// Who has acted as somebody else.
     impersonators: Mutex<HashSet<String>>,
 }
@@ -65,7 +63,6 @@ impl Cluster {
             has_rbac: AtomicBool::new(false),
             tokens: Mutex::default(),
             signer: OnceLock::new(),
-            tokens_filled: AtomicU64::new(0),
             impersonators: Mutex::default(),
             name,
         }

@@ -5,10 +5,12 @@ mod accounts;
 mod collector;
 mod events;
 mod finished;
+mod follow;
 mod hand;
 mod jobs;
 mod namespaces;
 mod secrets;
+mod timers;
 
 pub(crate) use self::hand::Hand;
 
@@ -66,26 +68,43 @@ impl Controllers {
         let Self { cluster, jobs: jobs_by } = self;
         let mut changed = cluster.lock().changed.subscribe();
         cluster.lock().keeps_accounts = true;
-        let mut jobs = jobs::Jobs::default();
-        let mut collector = collector::Collector::default();
+        let mut rounds = Rounds::default();
         loop {
             changed.mark_unchanged();
-            let now = cluster.now();
-            finished::round(&cluster, now);
-            namespaces::round(&cluster, now);
-            accounts::round(&cluster, now);
-            secrets::round(&cluster, now);
-            collector.round(&cluster, now);
-            let mut due = finished::next(&cluster, now);
-            if jobs_by == JobsBy::Cluster {
-                due = due.into_iter().chain(jobs.round(&cluster, now)).min();
-            }
+            let due = rounds.next(&cluster, jobs_by);
             tokio::select! {
                 ended = changed.changed() => if ended.is_err() { return },
                 () = pause(due) => {}
             }
             sleep(LAG).await;
         }
+    }
+}
+
+/// What the controllers know, so that they look only at what has changed.
+#[derive(Debug, Default)]
+struct Rounds {
+    finished: finished::Finished,
+    namespaces: namespaces::Namespaces,
+    accounts: accounts::Accounts,
+    secrets: secrets::Secrets,
+    collector: collector::Collector,
+    jobs: jobs::Jobs,
+}
+
+impl Rounds {
+    /// Does what is to be done now; how long until something is due though nothing changes.
+    fn next(&mut self, cluster: &Cluster, jobs_by: JobsBy) -> Option<Duration> {
+        let now = cluster.now();
+        let mut due = self.finished.round(cluster, now);
+        self.namespaces.round(cluster, now);
+        self.accounts.round(cluster, now);
+        self.secrets.round(cluster, now);
+        self.collector.round(cluster, now);
+        if jobs_by == JobsBy::Cluster {
+            due = due.into_iter().chain(self.jobs.round(cluster, now)).min();
+        }
+        due
     }
 }
 

@@ -189,26 +189,31 @@ fn text(request: &Request<Body>, name: &header::HeaderName) -> String {
 }
 
 fn dispatch(mut exchange: Exchange) -> Result<Response<Body>> {
+    if let Route::Resource(path) = &mut exchange.route {
+        let path = std::mem::take(path);
+        return on_resource(exchange, path);
+    }
     match &exchange.route {
-        Route::Resource(path) => {
-            let target = path.target(&exchange.cluster.lock().registry)?;
-            exchange.form = media::form(&exchange, &target)?;
-            if target.subresource == "token" {
-                review::token(&exchange, &target)
-            } else if reviews::is_review(&target) {
-                review::review(&exchange, &target)
-            } else if exchange.method == Method::GET {
-                read::read(&exchange, target)
-            } else {
-                write::write(&exchange, target)
-            }
-        }
         Route::Unknown | Route::Health(..) => discovery::document(&exchange),
         _ if exchange.method != Method::GET => Err(Refusal::wrong_method()),
         Route::Issuer => Ok(review::issuer()),
         Route::Keys => Ok(review::keys(&exchange)),
         Route::OpenApi(path) => openapi::document(&exchange, path),
         _ => discovery::document(&exchange),
+    }
+}
+
+fn on_resource(mut exchange: Exchange, path: route::Path) -> Result<Response<Body>> {
+    let target = path.target(&exchange.cluster.lock().registry)?;
+    exchange.form = media::form(&exchange, &target)?;
+    if target.subresource == "token" {
+        review::token(&exchange, &target)
+    } else if reviews::is_review(&target) {
+        review::review(&exchange, &target)
+    } else if exchange.method == Method::GET {
+        read::read(&exchange, target)
+    } else {
+        write::write(&exchange, target)
     }
 }
 

@@ -56,6 +56,9 @@ pub(crate) enum Trait {
     BornWithStatus,
 }
 
+/// What is wrong with an object, or with its having changed.
+type Judge = fn(&Value, Option<&Value>) -> Vec<Cause>;
+
 /// A kind's own defaults and rules. Found once, when the kind is registered.
 #[derive(Debug)]
 pub(crate) struct Rules {
@@ -69,7 +72,9 @@ pub(crate) struct Rules {
     /// What an update gives an object that changed into something that needs more.
     settle: fn(&mut State, &mut Value),
     /// What the kind has against an object, or against its having changed.
-    validate: fn(&Value, Option<&Value>) -> Vec<Cause>,
+    validate: Judge,
+    /// The same of a write that changes nothing but the status, where that needs less.
+    validate_status: Option<Judge>,
     /// What is wrong with a name.
     name: fn(&str) -> Option<String>,
     /// What a client ought to know of an object that was stored all the same.
@@ -84,6 +89,7 @@ const PLAIN: Rules = Rules {
     update: |_, _| {},
     settle: |_, _| {},
     validate: |_, _| Vec::new(),
+    validate_status: None,
     name: validate::subdomain_fault,
     warn: |_| Vec::new(),
 };
@@ -175,6 +181,15 @@ pub(crate) fn prepare_update(
 /// What a kind's own rules have against an object.
 pub(crate) fn validate(resource: &Resource, object: &Value, old: Option<&Value>) -> Vec<Cause> {
     (resource.rules.validate)(object, old)
+}
+
+/// The same of an object of which a write could change nothing but the status.
+pub(crate) fn validate_status(
+    resource: &Resource,
+    object: &Value,
+    old: Option<&Value>,
+) -> Vec<Cause> {
+    (resource.rules.validate_status.unwrap_or(resource.rules.validate))(object, old)
 }
 
 /// What a client ought to know of an object that is stored all the same.

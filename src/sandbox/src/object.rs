@@ -4,7 +4,18 @@ use serde_json::{Map, Value, json};
 
 /// The text at a JSON pointer, or nothing at all.
 pub(crate) fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    at(object, pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What is at a JSON pointer. The library's own makes a text of each part, for what may be escaped in it.
+fn at<'a>(object: &'a Value, pointer: &str) -> Option<&'a Value> {
+    if pointer.contains('~') {
+        return object.pointer(pointer);
+    }
+    pointer.split('/').skip(1).try_fold(object, |inside, part| match inside {
+        Value::Array(list) => list.get(part.parse::<usize>().ok()?),
+        other => other.get(part),
+    })
 }
 
 pub(crate) fn meta<'a>(object: &'a Value, field: &str) -> &'a str {
@@ -29,8 +40,12 @@ pub(crate) fn fields(object: &mut Value) -> &mut Map<String, Value> {
 
 /// The map under `key`, made when it is not there.
 pub(crate) fn section<'a>(object: &'a mut Value, key: &str) -> &'a mut Map<String, Value> {
-    let slot = fields(object).entry(key).or_insert_with(|| json!({}));
-    fields(slot)
+    let map = fields(object);
+    // It nearly always is: no name is made for it then.
+    if !map.contains_key(key) {
+        map.insert(key.to_owned(), json!({}));
+    }
+    fields(map.get_mut(key).expect("put there above"))
 }
 
 pub(crate) fn metadata(object: &mut Value) -> &mut Map<String, Value> {
@@ -59,7 +74,7 @@ pub(crate) fn strings(list: &Value) -> Vec<&str> {
 }
 
 pub(crate) fn items<'a>(object: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
-    object.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
+    at(object, pointer).and_then(Value::as_array).into_iter().flatten()
 }
 
 pub(crate) fn generation(object: &Value) -> i64 {
@@ -68,9 +83,10 @@ pub(crate) fn generation(object: &Value) -> i64 {
 
 /// Fills a field that was left out, as defaulting does: a null counts as left out.
 pub(crate) fn fill(object: &mut Value, field: &str, value: Value) {
-    let slot = fields(object).entry(field).or_insert(Value::Null);
-    if slot.is_null() {
-        *slot = value;
+    match fields(object).get_mut(field) {
+        Some(slot) if slot.is_null() => *slot = value,
+        Some(_) => {}
+        None => drop(fields(object).insert(field.to_owned(), value)),
     }
 }
 

@@ -111,7 +111,7 @@ impl Resource {
 /// The resources by group and plural.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    resources: BTreeMap<(String, String), Arc<Resource>>,
+    resources: BTreeMap<String, BTreeMap<String, Arc<Resource>>>,
 }
 
 impl Registry {
@@ -124,15 +124,18 @@ impl Registry {
     }
 
     pub(crate) fn insert(&mut self, resource: Arc<Resource>) {
-        self.resources.insert((resource.group.clone(), resource.plural.clone()), resource);
+        let group = self.resources.entry(resource.group.clone()).or_default();
+        group.insert(resource.plural.clone(), resource);
     }
 
     pub(crate) fn remove(&mut self, group: &str, plural: &str) {
-        self.resources.remove(&(group.to_owned(), plural.to_owned()));
+        if let Some(within) = self.resources.get_mut(group) {
+            within.remove(plural);
+        }
     }
 
     pub(crate) fn find(&self, group: &str, plural: &str) -> Option<Arc<Resource>> {
-        self.resources.get(&(group.to_owned(), plural.to_owned())).cloned()
+        self.resources.get(group)?.get(plural).cloned()
     }
 
     /// Whether a group is there without any definition.
@@ -141,7 +144,7 @@ impl Registry {
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Resource>> {
-        self.resources.values()
+        self.resources.values().flat_map(BTreeMap::values)
     }
 
     /// Groups with their versions, the core left out.

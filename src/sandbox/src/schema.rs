@@ -15,14 +15,17 @@ mod validate;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use regex::Regex;
 use serde_json::Value;
 
 pub(crate) use self::{
-    cel::Rulebook,
+    cel::{Judged, Rulebook},
     default::{default, fill},
     leaf::Leaf,
     lists::duplicates,
@@ -43,16 +46,28 @@ pub(crate) enum Source {
     Custom(Value),
 }
 
+/// Which schema it is: no two have the same, were they equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp(u64);
+
 /// A schema compiled when first asked for: most kinds are never written in most tests.
 #[derive(Debug)]
 pub(crate) struct Schema {
     source: Source,
+    stamp: Stamp,
     root: OnceLock<Arc<Node>>,
 }
 
 impl Schema {
     pub(crate) fn lazy(source: Source) -> Self {
-        Self { source, root: OnceLock::new() }
+        static STAMPS: AtomicU64 = AtomicU64::new(0);
+        let stamp = Stamp(STAMPS.fetch_add(1, Ordering::Relaxed));
+        Self { source, stamp, root: OnceLock::new() }
+    }
+
+    /// What tells it from all others of the process.
+    pub(crate) fn stamp(&self) -> Stamp {
+        self.stamp
     }
 
     pub(crate) fn root(&self) -> &Arc<Node> {

@@ -9,6 +9,7 @@ use crate::{
     breakage::{Breakage, Broken},
     refusal::{Refusal, Result},
     registry::Resource,
+    store::Labels,
 };
 
 /// Both selectors of a request, parsed once.
@@ -48,9 +49,16 @@ impl Selector {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
-    pub(crate) fn matches(&self, object: &Value) -> bool {
-        self.labels.iter().all(|it| it.matches(&object["metadata"]["labels"]))
-            && self.fields.iter().all(|it| it.matches(object))
+    pub(crate) fn takes_labels(&self, labels: &Labels) -> bool {
+        self.labels.iter().all(|it| it.matches(labels))
+    }
+
+    pub(crate) fn has_fields(&self) -> bool {
+        !self.fields.is_empty()
+    }
+
+    pub(crate) fn takes_fields(&self, object: &Value) -> bool {
+        self.fields.iter().all(|it| it.matches(object))
     }
 }
 

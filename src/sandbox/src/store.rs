@@ -4,6 +4,7 @@
 //! from its version can neither miss nor repeat a change.
 
 pub(crate) mod content;
+mod facts;
 pub(crate) mod log;
 
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
@@ -16,27 +17,59 @@ use crate::{
     audit::Audit,
     auth::{self, Index},
     breakage::{Breakage, Broken},
-    object,
+    kinds, object,
     random::Random,
     registry::{Registry, Resource},
+    schema::Stamp,
     selector::Selector,
     store::log::{Change, Kind, Log},
 };
 
-pub(crate) use self::content::Content;
+pub(crate) use self::{
+    content::Content,
+    facts::{Facts, Labels},
+};
 
 /// So many of the last writes of a table are kept as values: those objects are likely to be written again.
 const UNPACKED: usize = 512;
 
+/// Of these every change may give a controller something to do.
+const FOLLOWED: [&str; 7] = [
+    "configmaps",
+    kinds::DEFINITIONS,
+    "jobs.batch",
+    "namespaces",
+    "pods",
+    "secrets",
+    "serviceaccounts",
+];
+
+/// Controllers look after so many changes whatever these were: before any log forgets what they have not seen.
+const OVERSIGHT: u64 = 4096;
+
 /// An object as it was at one revision. Never changed: a write makes another.
 #[derive(Debug)]
 pub(crate) struct Stored {
+    /// The revision that it was written under; none of an answer that is not kept.
+    revision: u64,
+    /// The schema that it is known to be as.
+    pub(crate) settled_under: Option<Stamp>,
+    pub(crate) facts: Facts,
     pub(crate) value: Content,
 }
 
 impl Stored {
     pub(crate) fn new(value: Value) -> Arc<Self> {
-        Arc::new(Self { value: Content::from(value) })
+        Self::at((0, None), value, None)
+    }
+
+    fn at(
+        (revision, settled_under): (u64, Option<Stamp>),
+        value: Value,
+        before: Option<&Facts>,
+    ) -> Arc<Self> {
+        let facts = Facts::of(&value, before);
+        Arc::new(Self { revision, settled_under, facts, value: Content::from(value) })
     }
 
     /// The object as JSON; written once, whoever and how many ask.
@@ -46,7 +79,8 @@ impl Stored {
 
     /// Whether a selector takes it. It is not kept as a value for that.
     pub(crate) fn matches(&self, selector: &Selector) -> bool {
-        selector.takes_all() || self.value.peek(|it| selector.matches(it))
+        selector.takes_labels(&self.facts.labels)
+            && (!selector.has_fields() || self.value.peek(|it| selector.takes_fields(it)))
     }
 
     /// Whether its JSON is of that version already, which is what it begins with.
@@ -59,7 +93,9 @@ impl Stored {
 
     /// The same object as JSON alone, which takes a fraction of the memory.
     pub(crate) fn packed(&self) -> Arc<Self> {
-        Arc::new(Self { value: self.value.packed() })
+        let Self { revision, settled_under, facts, value } = self;
+        let (revision, settled_under) = (*revision, *settled_under);
+        Arc::new(Self { revision, settled_under, facts: facts.clone(), value: value.packed() })
     }
 }
 
@@ -119,11 +155,11 @@ impl Table {
 
     /// Keeps only what was written last ready to be read as values.
     fn pack(&mut self, unpacked: usize) {
-        while let Some((key, was, packed)) = self.log.pack(unpacked) {
-            if let Some(slot) = self.objects.get_mut(key)
-                && Arc::ptr_eq(slot, &was)
+        while let Some(change) = self.log.pack(unpacked) {
+            if let Some(slot) = self.objects.get_mut(&change.key)
+                && slot.revision == change.revision
             {
-                *slot = packed;
+                *slot = Arc::clone(&change.object);
             }
         }
     }
@@ -166,7 +202,7 @@ pub(crate) struct State {
     pub(crate) random: Random,
     pub(crate) audit: Audit,
     pub(crate) tables: BTreeMap<String, Table>,
-    /// The revision, for those who follow the whole cluster.
+    /// The last revision that gives a controller something to do.
     pub(crate) changed: watch::Sender<u64>,
     /// What containers wrote, by Pod and container.
     logs: BTreeMap<(Key, String), String>,
@@ -262,14 +298,24 @@ impl State {
 
     /// Writes an object under the next revision.
     pub(crate) fn put(&mut self, table: &str, object: Value) -> Arc<Stored> {
-        self.record(table, object, Kind::Added)
+        self.put_as(table, object, None)
+    }
+
+    /// The same, of an object that is known to be as a schema has it.
+    pub(crate) fn put_as(
+        &mut self,
+        table: &str,
+        object: Value,
+        schema: Option<Stamp>,
+    ) -> Arc<Stored> {
+        self.record(table, (object, schema), Kind::Added)
     }
 
     /// Takes an object away. What it was last is told with the revision of its end, whatever the deletion
     /// would still have changed.
     pub(crate) fn remove(&mut self, table: &str, key: &Key) -> Arc<Stored> {
         let last = self.find(table, key).map(|it| (*it.value).clone()).unwrap_or_default();
-        self.record(table, last, Kind::Deleted)
+        self.record(table, (last, None), Kind::Deleted)
     }
 
     /// Who may do what as of this moment; read anew only after a change of roles or bindings.
@@ -282,7 +328,12 @@ impl State {
         index
     }
 
-    fn record(&mut self, table: &str, mut object: Value, kind: Kind) -> Arc<Stored> {
+    fn record(
+        &mut self,
+        table: &str,
+        (mut object, schema): (Value, Option<Stamp>),
+        kind: Kind,
+    ) -> Arc<Stored> {
         self.open(table);
         if self.grants.is_some() && table.ends_with(auth::RBAC) {
             self.grants = None;
@@ -297,23 +348,27 @@ impl State {
         }
 
         let key = Key::of(&object);
-        let stored = Stored::new(object);
-        if let Some(table) = self.tables.get_mut(table) {
-            let before = match kind {
-                Kind::Deleted => table.objects.remove(&key),
-                Kind::Added | Kind::Modified => {
-                    table.objects.insert(key.clone(), Arc::clone(&stored))
-                }
-            };
-            let kind = if kind == Kind::Added && before.is_some() { Kind::Modified } else { kind };
-            let object = Arc::clone(&stored);
-            // Few ask what it was before, and not for long.
-            let before = before.map(|it| it.packed());
-            table.log.append(Change { revision, kind, key, object, before });
-            table.pack(UNPACKED);
-            table.changed.send_replace(revision);
+        let Some(kept) = self.tables.get_mut(table) else { return Stored::new(object) };
+        let facts = kept.objects.get(&key).map(|it| &it.facts);
+        let stored = Stored::at((revision, schema), object, facts);
+        let before = match kind {
+            Kind::Deleted => kept.objects.remove(&key),
+            Kind::Added | Kind::Modified => match kept.objects.get_mut(&key) {
+                Some(slot) => Some(std::mem::replace(slot, Arc::clone(&stored))),
+                None => kept.objects.insert(key.clone(), Arc::clone(&stored)),
+            },
+        };
+        let kind = if kind == Kind::Added && before.is_some() { Kind::Modified } else { kind };
+        // Few ask what it was before, and not for long.
+        let before = before.map(|it| it.packed());
+        let change = Change { revision, kind, key, object: stored.packed(), before };
+        let matters = change.matters() || FOLLOWED.contains(&table);
+        kept.log.append(change);
+        kept.pack(UNPACKED);
+        kept.changed.send_replace(revision);
+        if matters || revision.is_multiple_of(OVERSIGHT) {
+            self.changed.send_replace(revision);
         }
-        self.changed.send_replace(revision);
         stored
     }
 }

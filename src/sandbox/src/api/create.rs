@@ -79,7 +79,8 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
     if let Some(account) = account {
         kinds::account::settle(state, &account.value, &mut object);
     }
-    Ok(Written::kept(call.commit(state, object), 201, warnings))
+    let schema = call.settles(owners);
+    Ok(Written::kept(call.commit_as(state, object, schema), 201, warnings))
 }
 
 /// The service account that a new Pod runs as.

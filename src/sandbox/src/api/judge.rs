@@ -5,15 +5,15 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::{
-    api::{Call, read},
+    api::{Call, Owners, read},
     auth::{self, escalation},
     breakage::Breakage,
     kinds, object,
     patch::ownership,
     refusal::{Cause, Refusal, Result},
     registry::Version,
-    schema::{self, Mode, Node},
-    store::State,
+    schema::{self, Judged, Mode, Node, Stamp},
+    store::{State, Stored},
     validate,
 };
 
@@ -42,22 +42,28 @@ impl Call {
 
     /// Holds an object against its schema and its kind's rules.
     pub(super) fn judge(&self, object: &Value, old: Option<&Value>) -> Result<()> {
-        self.judge_all(object, old, Vec::new())
+        self.judge_all(object, (old, Judged::NotYet), Vec::new())
     }
 
     /// The same of an object that takes the place of another, whose metadata may be at fault already.
     pub(super) fn judge_change(
         &self,
         object: &Value,
-        old: &Value,
+        (old, existing): (&Value, &Stored),
         changes: Vec<Cause>,
     ) -> Result<()> {
         // They are judged once for all kinds and once by each.
         let twice = [changes.clone(), changes].concat();
-        self.judge_all(object, Some(old), twice)
+        let when = if self.is_settled(existing) { Judged::Before } else { Judged::NotYet };
+        self.judge_all(object, (Some(old), when), twice)
     }
 
-    fn judge_all(&self, object: &Value, old: Option<&Value>, mut faults: Vec<Cause>) -> Result<()> {
+    fn judge_all(
+        &self,
+        object: &Value,
+        (old, when): (Option<&Value>, Judged),
+        mut faults: Vec<Cause>,
+    ) -> Result<()> {
         if self.is_broken(Breakage::MutableFields) {
             faults.clear();
         }
@@ -66,11 +72,16 @@ impl Call {
         }
         faults.extend(ownership::faults(object));
         if self.resource().is_custom() {
-            faults.extend(self.custom_faults(self.target.version()?, object, old));
+            faults.extend(self.custom_faults(self.target.version()?, object, (old, when)));
         }
         // Without a past nothing has changed.
         let old = old.filter(|_| !self.is_broken(Breakage::MutableFields));
-        faults.extend(kinds::validate(self.resource(), object, old));
+        let opens = self.is_broken(Breakage::OpenSpec) || self.is_broken(Breakage::MutableFields);
+        faults.extend(if self.target.subresource == "status" && !opens {
+            kinds::validate_status(self.resource(), object, old)
+        } else {
+            kinds::validate(self.resource(), object, old)
+        });
         if faults.is_empty() {
             return Ok(());
         }
@@ -78,7 +89,12 @@ impl Call {
         Err(Refusal::invalid(&self.resource().kind_subject(name), &faults))
     }
 
-    fn custom_faults(&self, version: &Version, object: &Value, old: Option<&Value>) -> Vec<Cause> {
+    fn custom_faults(
+        &self,
+        version: &Version,
+        object: &Value,
+        (old, when): (Option<&Value>, Judged),
+    ) -> Vec<Cause> {
         if self.is_broken(Breakage::AnyShape) {
             return Vec::new();
         }
@@ -101,19 +117,19 @@ impl Call {
                 correct the existing errors to complete validation";
             faults.push(Cause::invalid("<nil>", &Value::Null, detail));
         } else {
-            faults.extend(rules.judge(object, old));
+            faults.extend(rules.judge(object, old, when));
         }
         faults
     }
 
     /// A stored object as today's schema reads it, which may know more or less than the one that
     /// the object was written under.
-    pub(super) fn as_read<'a>(&self, stored: &'a Value) -> Result<Cow<'a, Value>> {
-        if !self.resource().is_custom() {
-            return Ok(Cow::Borrowed(stored));
-        }
+    pub(super) fn as_read<'a>(&self, stored: &'a Stored) -> Result<Cow<'a, Value>> {
         let version = self.target.version()?;
-        let mut object = stored.clone();
+        if !self.resource().is_custom() || self.is_settled(stored) {
+            return Ok(Cow::Borrowed(&stored.value));
+        }
+        let mut object = stored.value.clone();
         if self.resource().reshapes {
             read::reshape(&self.target, &mut object);
         }
@@ -121,6 +137,23 @@ impl Call {
         schema::prune(&mut object, root, Mode::Prune).map_err(Refusal::bad_request)?;
         schema::default(&mut object, root);
         Ok(Cow::Owned(object))
+    }
+}
+
+impl Call {
+    /// Whether an object was written under the very schema that this write is judged by.
+    pub(super) fn is_settled(&self, stored: &Stored) -> bool {
+        let version = self.target.version().ok();
+        let stamp = version.map(|it| it.schema.stamp());
+        !self.resource().reshapes && stamp == stored.settled_under
+    }
+
+    /// The schema that an object will have been written under, if it is as that has it.
+    pub(super) fn settles(&self, owners: Owners) -> Option<Stamp> {
+        let is_whole = owners == Owners::OfUpdate && self.options.broken.is_none();
+        let custom = self.resource().is_custom() && !self.resource().reshapes;
+        let version = self.target.version().ok().filter(|_| custom && is_whole)?;
+        Some(version.schema.stamp())
     }
 }
 

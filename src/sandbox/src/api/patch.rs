@@ -7,7 +7,7 @@ use crate::{
     object,
     patch::{Format, apply, document, json, merge, strategic, typed},
     refusal::{Cause, Refusal, Result, Subject},
-    store::State,
+    store::{State, Stored},
 };
 
 /// Patches an object. The whole runs under the lock, so no other write comes between.
@@ -27,23 +27,35 @@ pub(crate) fn patch(
         return scale::patch(state, call, (format, body));
     }
     let existing = call.target.existing(state)?;
-    let mut object = read::present(&call.target, &existing);
     let patch = document::parse(body, format)?;
+    let object = patched(call, &existing, (format, &patch))?;
+    let mut draft = call.decode(object).map_err(|why| {
+        let shown = match format {
+            Format::Strategic => strategic::printed(&patch),
+            _ => patched(call, &existing, (format, &patch))
+                .map(|it| it.to_string())
+                .unwrap_or_default(),
+        };
+        undecodable(&why, &shown)
+    })?;
+    settle_place(call, &mut draft.object)?;
+    update::replace(state, call, &existing, draft)
+}
+
+/// What a patch makes of what is there.
+fn patched(call: &Call, existing: &Stored, (format, patch): (Format, &Value)) -> Result<Value> {
+    let mut object = read::present(&call.target, existing);
     match format {
         Format::Strategic => {
             let node = call.target.version()?.schema.root();
-            strategic::merge(&mut object, &patch, Some(node))?;
+            strategic::merge(&mut object, patch, Some(node))?;
             // The type is known: a patch cannot make it another.
             object["apiVersion"] = call.target.api_version().into();
             object["kind"] = call.resource().kind.as_str().into();
         }
-        other => change(&mut object, other, &patch)?,
+        other => change(&mut object, other, patch)?,
     }
-    let shown =
-        if format == Format::Strategic { strategic::printed(&patch) } else { object.to_string() };
-    let mut draft = call.decode(object).map_err(|why| undecodable(&why, &shown))?;
-    settle_place(call, &mut draft.object)?;
-    update::replace(state, call, &existing, draft)
+    Ok(object)
 }
 
 /// What a patch makes of an object whose type it does not ask for.
@@ -87,7 +99,9 @@ fn settle_place(call: &Call, object: &mut Value) -> Result<()> {
             "the namespace of the provided object does not match the namespace sent on the request",
         ));
     }
-    object::set_meta(object, "namespace", (!namespace.is_empty()).then(|| namespace.into()));
+    if stated.is_empty() {
+        object::set_meta(object, "namespace", (!namespace.is_empty()).then(|| namespace.into()));
+    }
     let (name, wanted) = (object::name(object), call.target.name.as_str());
     if name == wanted {
         return Ok(());

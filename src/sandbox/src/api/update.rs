@@ -69,8 +69,10 @@ fn settle_version(object: &mut Value) -> Result<()> {
 fn settle_name(call: &Call, object: &mut Value) -> Result<()> {
     check_name(call, object)?;
     let namespace = call.target.namespace.as_deref().unwrap_or_default();
-    let namespace = (!namespace.is_empty()).then(|| namespace.into());
-    object::set_meta(object, "namespace", namespace);
+    if namespace.is_empty() || object::meta(object, "namespace") != namespace {
+        let namespace = (!namespace.is_empty()).then(|| namespace.into());
+        object::set_meta(object, "namespace", namespace);
+    }
     Ok(())
 }
 
@@ -106,7 +108,7 @@ pub(super) fn replace(
     draft: Draft,
 ) -> Result<Written> {
     let Draft { mut object, warnings, owners } = draft;
-    let old = &*call.as_read(&existing.value)?;
+    let old = &*call.as_read(existing)?;
     let stated = object::meta(&object, "resourceVersion").to_owned();
     let is_stale = !stated.is_empty() && stated != object::meta(old, "resourceVersion");
     if is_stale && !call.is_broken(Breakage::StaleWrites) {
@@ -129,7 +131,7 @@ pub(super) fn replace(
     kinds::prepare_update(state, call.resource(), (old, &mut object));
     raise_generation(call, old, &mut object);
     call.judge_grants(state, &object, Some(old))?;
-    call.judge_change(&object, old, changes)?;
+    call.judge_change(&object, (old, existing), changes)?;
 
     if owners == Owners::Applied {
         ownership::keep_times(old, &mut object);
@@ -142,7 +144,8 @@ pub(super) fn replace(
         let object = Stored::new(object);
         return Ok(Written { object, code: 200, warnings, gone: false });
     }
-    Ok(Written::kept(call.commit(state, object), 200, warnings))
+    let schema = call.settles(owners);
+    Ok(Written::kept(call.commit_as(state, object, schema), 200, warnings))
 }
 
 fn is_released(call: &Call, object: &Value) -> bool {
@@ -174,6 +177,7 @@ pub(super) fn check_preconditions(call: &Call, old: &Value, object: &Value) -> R
 
 /// What no client writes stays as it is.
 fn keep_system_fields(old: &Value, object: &mut Value) {
+    let (known, metadata) = (&old["metadata"], object::metadata(object));
     for field in [
         "uid",
         "resourceVersion",
@@ -183,8 +187,12 @@ fn keep_system_fields(old: &Value, object: &mut Value) {
         "generation",
         "selfLink",
     ] {
-        let kept = old["metadata"].get(field).cloned();
-        object::set_meta(object, field, kept);
+        // Most writes state what they read, and comparing is cheaper than copying.
+        match known.get(field) {
+            same if same == metadata.get(field) => {}
+            Some(kept) => drop(metadata.insert(field.to_owned(), kept.clone())),
+            None => drop(metadata.remove(field)),
+        }
     }
 }
 
@@ -203,19 +211,15 @@ fn narrow(call: &Call, old: &Value, object: &mut Value) -> Result<()> {
             }
         }
         "status" if call.resource().is_custom() => {
-            let mut kept = old.clone();
-            keep(object, &mut kept, "status");
-            let managed = object["metadata"].get("managedFields").cloned();
-            object::set_meta(&mut kept, "managedFields", managed);
-            *object = kept;
+            keep_all_but(old, object, &["metadata", "status"]);
+            let known = old.get("metadata").unwrap_or(&Value::Null);
+            keep_all_but(known, &mut object["metadata"], &["managedFields"]);
         }
         "status" => {
             keep_of_status(call, old, object);
-            for (key, value) in old.as_object().into_iter().flatten() {
-                // Most writes of a status leave the rest as it is, and comparing is cheaper than copying.
-                let is_kept = matches!(key.as_str(), "metadata" | "status");
-                if !is_kept && object.get(key) != Some(value) {
-                    object::fields(object).insert(key.clone(), value.clone());
+            for key in old.as_object().into_iter().flat_map(serde_json::Map::keys) {
+                if !matches!(key.as_str(), "metadata" | "status") {
+                    keep(old, object, key);
                 }
             }
         }
@@ -240,8 +244,20 @@ fn keep_of_status(call: &Call, old: &Value, object: &mut Value) {
     object::set_meta(object, kept, old["metadata"].get(kept).cloned());
 }
 
+/// Leaves all fields but some as they were: none comes, none goes.
+fn keep_all_but(from: &Value, to: &mut Value, open: &[&str]) {
+    let is_kept = |key: &String| !open.contains(&key.as_str());
+    object::fields(to).retain(|key, _| !is_kept(key) || from.get(key).is_some());
+    for key in from.as_object().into_iter().flat_map(serde_json::Map::keys).filter(|it| is_kept(it))
+    {
+        keep(from, to, key);
+    }
+}
+
+/// Leaves a field as it was. Most writes do, and comparing is cheaper than copying.
 fn keep(from: &Value, to: &mut Value, field: &str) {
     match from.get(field) {
+        same if same == to.get(field) => return,
         Some(value) => object::fields(to).insert(field.to_owned(), value.clone()),
         None => object::fields(to).remove(field),
     };
@@ -256,5 +272,7 @@ fn raise_generation(call: &Call, old: &Value, object: &mut Value) {
     let is_status = call.target.subresource == "status";
     let counts = !same || is_status && call.is_broken(Breakage::CountedStatus);
     let generation = object::generation(old) + i64::from(counts);
-    object::set_meta(object, "generation", Some(generation.into()));
+    if object["metadata"]["generation"] != generation {
+        object::set_meta(object, "generation", Some(generation.into()));
+    }
 }

@@ -6,14 +6,22 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    api::delete::Propagation, breakage::Breakage, cluster::Cluster, controllers, object,
-    store::State,
+    api::delete::Propagation,
+    breakage::Breakage,
+    cluster::Cluster,
+    controllers::{self, follow::Follow, timers::Timers},
+    object,
+    store::{State, log::Kind},
 };
 
 const MANAGER: &str = "ttl-after-finished-controller";
+const JOBS: &str = "jobs.batch";
 
-/// When a Job is to go, if it has finished and says so.
+/// When a Job is to go, if it has finished and says so. One that goes already needs no end.
 fn end(job: &Value) -> Option<Timestamp> {
+    if object::is_deleting(job) {
+        return None;
+    }
     let ttl = job["spec"]["ttlSecondsAfterFinished"].as_u64()?;
     let finished = object::items(job, "/status/conditions").find(|it| {
         (it["type"] == "Complete" || it["type"] == "Failed") && it["status"] == "True"
@@ -22,27 +30,40 @@ fn end(job: &Value) -> Option<Timestamp> {
     at.checked_add(Duration::from_secs(ttl)).ok()
 }
 
-fn jobs(state: &State) -> Vec<(Timestamp, Value)> {
-    let objects = state.tables.get("jobs.batch").into_iter().flat_map(|it| it.objects.values());
-    objects
-        .filter(|it| !object::is_deleting(&it.value))
-        .filter_map(|it| Some((end(&it.value)?, it.value.clone())))
-        .collect()
+/// Which Jobs have finished and say how long they stay.
+#[derive(Debug, Default)]
+pub(super) struct Finished {
+    follow: Follow,
+    ends: Timers,
 }
 
-pub(super) fn round(cluster: &Cluster, now: Timestamp) {
-    let state = &mut *cluster.lock();
-    if state.broken.has(Breakage::LastingJobs) {
-        return;
+impl Finished {
+    fn learn(&mut self, state: &State) {
+        let Some(news) = self.follow.news(state, [JOBS]) else {
+            self.ends = Timers::default();
+            for (key, job) in state.tables.get(JOBS).into_iter().flat_map(|it| &it.objects) {
+                self.ends.set(key, job.value.peek(end));
+            }
+            return;
+        };
+        for (_, change) in news {
+            let is_there = change.kind != Kind::Deleted;
+            let end = is_there.then(|| change.object.value.peek(end)).flatten();
+            self.ends.set(&change.key, end);
+        }
     }
-    let Some(resource) = state.registry.find("batch", "jobs") else { return };
-    for (_, job) in jobs(state).into_iter().filter(|(end, _)| *end <= now) {
-        controllers::remove(state, (&resource, &job), Propagation::Foreground, (MANAGER, now));
-    }
-}
 
-/// How long until the next Job ends.
-pub(super) fn next(cluster: &Cluster, now: Timestamp) -> Option<Duration> {
-    let first = jobs(&cluster.lock()).into_iter().map(|(end, _)| end).min()?;
-    Some(Duration::try_from(first.duration_since(now)).unwrap_or_default())
+    /// Ends those whose time is over; how long until the next one's is.
+    pub(super) fn round(&mut self, cluster: &Cluster, now: Timestamp) -> Option<Duration> {
+        let state = &mut *cluster.lock();
+        self.learn(state);
+        let lasts = state.broken.has(Breakage::LastingJobs);
+        let resource = state.registry.find("batch", "jobs")?;
+        for key in self.ends.take_due(now) {
+            let Some(job) = state.find(JOBS, &key).filter(|_| !lasts) else { continue };
+            let what = (&resource, &*job.value);
+            controllers::remove(state, what, Propagation::Foreground, (MANAGER, now));
+        }
+        self.ends.next(now)
+    }
 }

@@ -10,13 +10,10 @@ mod plan;
 mod pod;
 mod policy;
 mod report;
+mod roster;
 mod tally;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -26,6 +23,7 @@ use self::{
     plan::Plan,
     pod::{Pod, TRACKING},
     report::Report,
+    roster::Roster,
     tally::Sight,
 };
 use crate::{
@@ -38,7 +36,7 @@ use crate::{
     },
     label_selector, object,
     registry::Resource,
-    store::{State, Stored},
+    store::Key,
 };
 
 const NAME: &str = "job-controller";
@@ -49,6 +47,7 @@ const RETRY: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     recorder: Recorder,
+    roster: Roster,
     /// By the uid of the Job.
     backoffs: HashMap<String, Backoff>,
 }
@@ -60,27 +59,54 @@ struct Kinds {
 }
 
 impl Jobs {
-    /// Looks at all Jobs; when to look again though nothing changes.
+    /// Looks at the Jobs that something happened to; when to look again though nothing changes.
     pub(super) fn round(&mut self, cluster: &Cluster, now: Timestamp) -> Option<Duration> {
         let state = &mut *cluster.lock();
         let jobs = state.registry.find("batch", "jobs")?;
         let pods = state.registry.find("", "pods")?;
         let kinds = Kinds { jobs, pods };
+        self.roster.learn(state);
+        for uid in self.roster.take_ended() {
+            self.backoffs.remove(&uid);
+        }
         let mut hand = Hand { state, now, client: NAME };
-        let all = objects(hand.state, &kinds.jobs);
-        let mut grouped = Grouped::of(hand.state, &kinds);
-        let mut wake: Option<Duration> = None;
-        for job in &all {
-            let pods = grouped.pods_of(&mut hand, &kinds, &job.value);
+        for key in self.roster.take_due(now) {
+            let Some(job) = hand.state.find(&kinds.jobs.table, &key) else { continue };
+            let pods = self.pods_of(&mut hand, &kinds, &job.value);
             let next = self.look(&mut hand, &kinds, (&job.value, pods));
-            wake = wake.into_iter().chain(next).min();
+            self.roster.set_timer(&key, next.and_then(|it| now.checked_add(it).ok()));
         }
-        for pod in grouped.strays() {
-            release(&mut hand, &kinds, &pod);
+        for key in self.roster.take_strays() {
+            let pod = hand.state.find(&kinds.pods.table, &key).map(Pod);
+            let stray = pod.filter(|it| it.is_tracked() && !self.roster.is_counted(it.value()));
+            if let Some(pod) = stray {
+                release(&mut hand, &kinds, &pod);
+            }
         }
-        let alive: HashSet<&str> = all.iter().map(|it| object::uid(&it.value)).collect();
-        self.backoffs.retain(|uid, _| alive.contains(uid.as_str()));
-        wake
+        self.roster.next(now)
+    }
+
+    /// The Pods of a Job. Those that match become its own, those that no longer do are let go.
+    fn pods_of(&self, hand: &mut Hand<'_>, kinds: &Kinds, job: &Value) -> Vec<Pod> {
+        let uid = object::uid(job);
+        let owned = self.roster.owned(hand.state, uid).into_iter().map(Pod);
+        if object::is_deleting(job) || !is_ours(job) {
+            return owned.collect();
+        }
+        let fits = |pod: &Pod| {
+            let labels = &pod.value()["metadata"]["labels"];
+            pod.value()["metadata"]["namespace"] == job["metadata"]["namespace"]
+                && label_selector::matches(&job["spec"]["selector"], labels)
+        };
+        let (mut pods, others): (Vec<Pod>, Vec<Pod>) = owned.partition(fits);
+        for pod in &others {
+            disown(hand, kinds, (pod, uid));
+        }
+        let free = self.roster.free(hand.state, object::meta(job, "namespace"));
+        for pod in free.into_iter().map(Pod).filter(|it| !it.is_deleting() && fits(it)) {
+            pods.extend(adopt(hand, kinds, (&pod, job)));
+        }
+        pods
     }
 
     fn look(
@@ -111,6 +137,7 @@ impl Jobs {
         self.act(hand, kinds, (job, &mut plan));
         let report = Report::of(sight, &plan);
         if !self.report(hand, kinds, (job, &report)) {
+            self.roster.put_off(&Key::of(job));
             return Some(RETRY);
         }
         plan.wake
@@ -140,6 +167,7 @@ impl Jobs {
                     self.tell(hand, job, ("Warning", "FailedCreate", &message));
                     plan.active -= plan.births.len() - done;
                     plan.wake = plan.wake.into_iter().chain([RETRY]).min();
+                    self.roster.put_off(&Key::of(job));
                     return;
                 }
             }
@@ -178,67 +206,6 @@ impl Jobs {
     }
 }
 
-/// Pods by the Job that controls them, and those that no one controls.
-#[derive(Default)]
-struct Grouped {
-    owned: HashMap<String, Vec<Pod>>,
-    free: Vec<Pod>,
-}
-
-impl Grouped {
-    fn of(state: &State, kinds: &Kinds) -> Self {
-        let mut grouped = Self::default();
-        for stored in objects(state, &kinds.pods) {
-            let pod = Pod(stored);
-            match controller(pod.value()) {
-                Some(it) if it["kind"] == "Job" => {
-                    let uid = it["uid"].as_str().unwrap_or_default().to_owned();
-                    grouped.owned.entry(uid).or_default().push(pod);
-                }
-                Some(_) => {}
-                None => grouped.free.push(pod),
-            }
-        }
-        grouped
-    }
-
-    /// The Pods of a Job. Those that match become its own, those that no longer do are let go.
-    fn pods_of(&mut self, hand: &mut Hand<'_>, kinds: &Kinds, job: &Value) -> Vec<Pod> {
-        let uid = object::uid(job);
-        let mut pods = self.owned.remove(uid).unwrap_or_default();
-        if object::is_deleting(job) || !is_ours(job) {
-            return pods;
-        }
-        let fits = |pod: &Pod| {
-            let labels = &pod.value()["metadata"]["labels"];
-            pod.value()["metadata"]["namespace"] == job["metadata"]["namespace"]
-                && label_selector::matches(&job["spec"]["selector"], labels)
-        };
-        pods.retain(|pod| {
-            let fits = fits(pod);
-            if !fits {
-                disown(hand, kinds, (pod, uid));
-            }
-            fits
-        });
-        let fitting = self.free.extract_if(.., |it| !it.is_deleting() && fits(it));
-        for pod in fitting.collect::<Vec<_>>() {
-            pods.extend(adopt(hand, kinds, (&pod, job)));
-        }
-        pods
-    }
-
-    /// Pods that wait to be counted by a Job that is no more.
-    fn strays(self) -> impl Iterator<Item = Pod> {
-        let all = self.owned.into_values().flatten().chain(self.free);
-        all.filter(Pod::is_tracked)
-    }
-}
-
-fn objects(state: &State, resource: &Resource) -> Vec<Arc<Stored>> {
-    state.table(resource).into_iter().flat_map(|it| it.objects.values().cloned()).collect()
-}
-
 fn controller(object: &Value) -> Option<&Value> {
     object::items(object, "/metadata/ownerReferences").find(|it| it["controller"] == true)
 }
@@ -256,7 +223,7 @@ fn has_ended(job: &Value) -> bool {
 
 /// What the store has of a Pod now, if it is still the same one.
 fn current(hand: &Hand<'_>, kinds: &Kinds, pod: &Pod) -> Option<Value> {
-    let key = crate::store::Key::of(pod.value());
+    let key = Key::of(pod.value());
     let stored = hand.state.find(&kinds.pods.table, &key)?;
     (object::uid(&stored.value) == pod.uid()).then(|| stored.value.clone())
 }
@@ -308,7 +275,7 @@ fn adopt(hand: &mut Hand<'_>, kinds: &Kinds, (pod, job): (&Pod, &Value)) -> Opti
 
 /// Writes the status where it is another one; whether the API took it.
 fn write(hand: &mut Hand<'_>, kinds: &Kinds, (job, status): (&Value, &Value)) -> bool {
-    let key = crate::store::Key::of(job);
+    let key = Key::of(job);
     let Some(stored) = hand.state.find(&kinds.jobs.table, &key) else { return true };
     if stored.value["status"] == *status {
         return true;

@@ -1,7 +1,7 @@
 //! A namespace that was deleted loses its content, then its finalizer, then itself; its conditions tell
 //! what is left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -11,11 +11,13 @@ use crate::{
     breakage::Breakage,
     clock,
     cluster::Cluster,
-    controllers, object,
-    store::{Key, State, Table},
+    controllers::{self, follow::Follow},
+    object,
+    store::{Key, State, Stored, Table, log::Kind},
 };
 
 const MANAGER: &str = "namespace-controller";
+const NAMESPACES: &str = "namespaces";
 /// The finalizer of the spec that is this controller's own.
 const FINALIZER: &str = "kubernetes";
 
@@ -28,27 +30,53 @@ struct Left {
     ending: usize,
 }
 
-pub(super) fn round(cluster: &Cluster, now: Timestamp) {
-    let state = &mut *cluster.lock();
-    let Some(table) = state.tables.get("namespaces") else { return };
-    let dying: Vec<String> = table
-        .objects
-        .values()
-        .filter(|it| object::is_deleting(&it.value))
-        .filter(|it| object::strings(&it.value["spec"]["finalizers"]).contains(&FINALIZER))
-        .map(|it| object::name(&it.value).to_owned())
-        .collect();
-    for namespace in dying {
-        let left = if state.broken.has(Breakage::HollowNamespaces) {
-            Left::default()
-        } else {
-            empty(state, &namespace, now)
+/// Which namespaces are on their way out.
+#[derive(Debug, Default)]
+pub(super) struct Namespaces {
+    follow: Follow,
+    dying: BTreeSet<String>,
+}
+
+impl Namespaces {
+    fn learn(&mut self, state: &State) {
+        let Some(news) = self.follow.news(state, [NAMESPACES]) else {
+            let all = state.tables.get(NAMESPACES).into_iter().flat_map(|it| &it.objects);
+            let dying = all.filter(|(_, it)| is_dying(it));
+            self.dying = dying.map(|(key, _)| key.name.clone()).collect();
+            return;
         };
-        tell(state, &namespace, (&left, now));
-        if left.resources.is_empty() && left.ending == 0 {
-            finalize(state, &namespace);
+        for (_, change) in news {
+            if change.kind != Kind::Deleted && is_dying(&change.object) {
+                self.dying.insert(change.key.name.clone());
+            } else {
+                self.dying.remove(&change.key.name);
+            }
         }
     }
+
+    pub(super) fn round(&mut self, cluster: &Cluster, now: Timestamp) {
+        let state = &mut *cluster.lock();
+        self.learn(state);
+        for namespace in &self.dying {
+            let left = if state.broken.has(Breakage::HollowNamespaces) {
+                Left::default()
+            } else {
+                empty(state, namespace, now)
+            };
+            tell(state, namespace, (&left, now));
+            if left.resources.is_empty() && left.ending == 0 {
+                finalize(state, namespace);
+            }
+        }
+    }
+}
+
+/// Whether this controller has still to do with the end of a namespace.
+fn is_dying(namespace: &Stored) -> bool {
+    namespace.facts.is_deleting
+        && namespace
+            .value
+            .peek(|it| object::strings(&it["spec"]["finalizers"]).contains(&FINALIZER))
 }
 
 /// Deletes what the namespace holds.
@@ -60,13 +88,14 @@ fn empty(state: &mut State, namespace: &str, now: Timestamp) -> Left {
             let objects = objects.into_iter().flat_map(|it| Table::within(it, Some(namespace)));
             objects.map(|(_, it)| it.clone()).collect::<Vec<_>>()
         };
-        for object in content(state).iter().filter(|it| !object::is_deleting(&it.value)) {
-            let what = (&resource, &*object.value);
+        for object in content(state).iter().filter(|it| !it.facts.is_deleting) {
+            let what = (&resource, &*object.value.read());
             controllers::remove(state, what, Propagation::Background, (MANAGER, now));
         }
         let name = format!("{}.{}", resource.plural, resource.group);
         for object in content(state) {
-            let finalizers = object::finalizers(&object.value);
+            let object = object.value.read();
+            let finalizers = object::finalizers(&object);
             if finalizers.is_empty() {
                 left.ending += 1;
                 continue;

@@ -1,6 +1,6 @@
 //! Secrets that hold a service account's token: filled in, and gone with their account.
 
-use std::sync::atomic::Ordering;
+use std::collections::BTreeSet;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
@@ -10,51 +10,70 @@ use crate::{
     api::delete::Propagation,
     auth::{token::OLD_ISSUER, user},
     cluster::Cluster,
-    controllers, object,
-    store::{Key, State},
+    controllers::{self, follow::Follow},
+    object,
+    store::{Key, State, log::Kind},
 };
 
 const MANAGER: &str = "kube-controller-manager";
+const SECRETS: &str = "secrets";
+const ACCOUNTS: &str = "serviceaccounts";
 const ACCOUNT: &str = "kubernetes.io/service-account.name";
 const UID: &str = "kubernetes.io/service-account.uid";
 
-pub(super) fn round(cluster: &Cluster, now: Timestamp) {
-    let state = &mut *cluster.lock();
-    let changed = ["secrets", "serviceaccounts"].map(|it| revision(state, it));
-    let changed = changed.into_iter().max().unwrap_or_default();
-    if cluster.tokens_filled.swap(changed, Ordering::Relaxed) == changed {
-        return;
+/// Which Secrets are for tokens, and which of them to look at.
+#[derive(Debug, Default)]
+pub(super) struct Secrets {
+    follow: Follow,
+    all: BTreeSet<Key>,
+}
+
+impl Secrets {
+    /// Learns what happened since the last time; gives those that it concerns.
+    fn learn(&mut self, state: &State) -> BTreeSet<Key> {
+        let Some(news) = self.follow.news(state, [SECRETS, ACCOUNTS]) else {
+            let all = state.tables.get(SECRETS).into_iter().flat_map(|it| &it.objects);
+            let all = all.filter(|(_, it)| it.value.peek(is_due));
+            self.all = all.map(|(key, _)| key.clone()).collect();
+            return self.all.clone();
+        };
+        let mut concerned = BTreeSet::new();
+        for (table, change) in news {
+            let key = &change.key;
+            if table == ACCOUNTS {
+                let beside = self.all.range(Key::new(&key.namespace, "")..);
+                let beside = beside.take_while(|it| it.namespace == key.namespace);
+                concerned.extend(beside.cloned());
+            } else if change.kind != Kind::Deleted && change.object.value.peek(is_due) {
+                self.all.insert(key.clone());
+                concerned.insert(key.clone());
+            } else {
+                self.all.remove(key);
+                concerned.remove(key);
+            }
+        }
+        concerned
     }
-    let Some(resource) = state.registry.find("", "secrets") else { return };
-    let secrets = state.tables.get("secrets").into_iter().flat_map(|it| it.objects.values());
-    let due: Vec<Value> =
-        secrets.filter(|it| it.value.peek(is_due)).map(|it| Value::clone(&it.value)).collect();
-    for secret in due {
-        let account = object::text(
-            &secret["metadata"]["annotations"],
-            "/kubernetes.io~1service-account.name",
-        );
-        let namespace = object::meta(&secret, "namespace");
-        let found = state.find("serviceaccounts", &Key::new(namespace, account));
-        match found {
-            None => controllers::remove(
-                state,
-                (&resource, &secret),
-                Propagation::Background,
-                (MANAGER, now),
-            ),
-            Some(account) => {
-                let uid = object::uid(&account.value);
-                if let Some(secret) = filled(cluster, secret, uid) {
-                    controllers::change(state, (&resource, secret), (MANAGER, now));
-                }
+
+    pub(super) fn round(&mut self, cluster: &Cluster, now: Timestamp) {
+        let state = &mut *cluster.lock();
+        let due = self.learn(state);
+        let Some(resource) = state.registry.find("", SECRETS) else { return };
+        for key in due {
+            let Some(stored) = state.find(SECRETS, &key) else { continue };
+            let secret = Value::clone(&stored.value);
+            let account = secret["metadata"]["annotations"][ACCOUNT].as_str().unwrap_or_default();
+            let Some(account) = state.find(ACCOUNTS, &Key::new(&key.namespace, account)) else {
+                let what = (&resource, &secret);
+                controllers::remove(state, what, Propagation::Background, (MANAGER, now));
+                continue;
+            };
+            let uid = object::uid(&account.value);
+            if let Some(secret) = filled(cluster, secret, uid) {
+                controllers::change(state, (&resource, secret), (MANAGER, now));
             }
         }
     }
-}
-
-fn revision(state: &State, table: &str) -> u64 {
-    state.tables.get(table).map_or(0, |it| *it.changed.borrow())
 }
 
 fn is_due(secret: &Value) -> bool {

@@ -20,6 +20,9 @@ pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(super) fn parse(uri: &Uri) -> Self {
+        if uri.query().is_none() {
+            return Self::default();
+        }
         Pairs::try_from_uri(uri).map(|Pairs(pairs)| Self(pairs)).unwrap_or_default()
     }
 

@@ -1,5 +1,7 @@
 //! What a path means.
 
+use std::borrow::Cow;
+
 use crate::{
     api::Target,
     refusal::{Refusal, Result},
@@ -44,9 +46,16 @@ pub(super) struct Path {
 
 impl Route {
     pub(super) fn parse(path: &str) -> Self {
-        let parts: Vec<String> = path.split('/').filter(|it| !it.is_empty()).map(decoded).collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        match parts.as_slice() {
+        let parts = path.split('/').filter(|it| !it.is_empty());
+        if !path.contains('%') {
+            return Self::of(&parts.collect::<Vec<_>>());
+        }
+        let parts: Vec<Cow<'_, str>> = parts.map(decoded).collect();
+        Self::of(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+    }
+
+    fn of(parts: &[&str]) -> Self {
+        match parts {
             [] => Self::Root,
             [question @ ("healthz" | "readyz" | "livez"), check @ ..] => {
                 Self::Health((*question).to_owned(), check.join("/"))
@@ -97,7 +106,7 @@ impl Path {
         }
     }
 
-    pub(super) fn target(&self, registry: &Registry) -> Result<Target> {
+    pub(super) fn target(self, registry: &Registry) -> Result<Target> {
         // Of a group that nobody serves there are no pages at all.
         let unknown = || {
             if self.group.is_empty() || registry.is_built_in(&self.group) {
@@ -119,13 +128,8 @@ impl Path {
         if !known || misplaced {
             return Err(Refusal::no_such_path());
         }
-        Ok(Target {
-            version: self.version.clone(),
-            namespace: self.namespace.clone(),
-            name: self.name.clone(),
-            subresource: self.subresource.clone(),
-            resource,
-        })
+        let Self { version, namespace, name, subresource, .. } = self;
+        Ok(Target { resource, version, namespace, name, subresource })
     }
 }
 
@@ -142,9 +146,9 @@ pub(super) fn has_subresource(resource: &Resource, version: &Version, name: &str
 }
 
 /// A path or a part of it without its percent signs.
-pub(crate) fn decoded(segment: &str) -> String {
+pub(crate) fn decoded(segment: &str) -> Cow<'_, str> {
     if !segment.contains('%') {
-        return segment.to_owned();
+        return Cow::Borrowed(segment);
     }
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.as_bytes();
@@ -162,5 +166,5 @@ pub(crate) fn decoded(segment: &str) -> String {
             rest = tail;
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    String::from_utf8_lossy(&bytes).into_owned().into()
 }

@@ -2,7 +2,7 @@
 
 mod broken;
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use http::Response;
 use serde_json::{Value, json};
 use tokio::{
     sync::watch::Receiver,
-    time::{Instant, sleep_until},
+    time::{Instant, Sleep, sleep_until},
 };
 
 use crate::{
@@ -60,6 +60,8 @@ struct Watch {
     deadline: Instant,
     bookmarks: bool,
     next_bookmark: Instant,
+    /// Set to the earlier of the two; one for the whole watch, for most waits are short.
+    timer: Pin<Box<Sleep>>,
     headless: bool,
 }
 
@@ -82,7 +84,7 @@ pub(super) fn watch(exchange: &Exchange, target: Target) -> Result<Response<Body
         ))));
     }
     let now = Instant::now();
-    let mut watch = Watch {
+    let mut watch = Box::new(Watch {
         client: exchange.client.clone(),
         changed: table.changed.subscribe(),
         faults: cluster.faults.follow(&exchange.client),
@@ -95,8 +97,9 @@ pub(super) fn watch(exchange: &Exchange, target: Target) -> Result<Response<Body
         deadline: now + plan.timeout,
         bookmarks: plan.bookmarks,
         next_bookmark: now + BOOKMARKS,
+        timer: Box::pin(sleep_until(now + BOOKMARKS.min(plan.timeout))),
         headless: false,
-    };
+    });
     if plan.initial {
         watch.begin(&state);
         if plan.bookmarks {
@@ -213,7 +216,7 @@ impl Watch {
             self.expire();
             return true;
         };
-        let batch: Vec<Change> = changes.take(BATCH).cloned().collect();
+        let batch: Vec<Arc<Change>> = changes.take(BATCH).cloned().collect();
         let (current, broken) = (state.revision, state.broken);
         let resource = &self.target.resource;
         let served = state.registry.find(&resource.group, &resource.plural).is_some();
@@ -245,12 +248,15 @@ impl Watch {
 
     /// Waits for something to happen; false when the time is over.
     async fn wait(&mut self) -> bool {
-        let bookmark = self.next_bookmark.min(self.deadline);
+        let until = self.next_bookmark.min(self.deadline);
+        if self.timer.deadline() != until {
+            self.timer.as_mut().reset(until);
+        }
         tokio::select! {
             biased;
             changed = self.changed.changed() => changed.is_ok(),
             () = self.faults.changed() => true,
-            () = sleep_until(bookmark) => {
+            () = self.timer.as_mut() => {
                 let over = Instant::now() >= self.deadline;
                 self.next_bookmark = Instant::now() + BOOKMARKS;
                 if self.bookmarks && !over {

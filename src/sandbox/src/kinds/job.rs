@@ -20,6 +20,9 @@ pub(super) const RULES: Rules = Rules {
     fill_in,
     create: |_, object| prepare_create(object),
     validate: rules::validate,
+    validate_status: Some(|object, old| {
+        status::validate(&object["status"], old.map(|it| &it["status"]))
+    }),
     warn: |object| pod::dotted_name(object, "Pod names and hostnames"),
     ..PLAIN
 };

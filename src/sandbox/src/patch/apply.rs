@@ -69,7 +69,7 @@ fn settle(call: &Call, live: &Value, wanted: &Value, mut owners: Vec<Owner>) -> 
     let mut mine = Owner::applier(call);
     let last = owners.iter().position(|it| it.is_same(&mine)).map(|it| owners.remove(it));
     mine.fields = typed::field_set(wanted, Some(node));
-    mine.fields.exclude(&reset::fields(&call.target)?);
+    reset::cut(&call.target, &mut [&mut mine.fields])?;
 
     let mut object = typed::merge(live, wanted, Some(node));
     if let Some(last) = last

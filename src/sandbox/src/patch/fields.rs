@@ -20,16 +20,6 @@ impl FieldSet {
         Self { here: true, children: BTreeMap::new() }
     }
 
-    /// The set of one field at a path of plain names.
-    pub(crate) fn of_path(path: &[&str]) -> Self {
-        let mut set = Self::leaf();
-        for name in path.iter().rev() {
-            let children = BTreeMap::from([(format!("f:{name}"), set)]);
-            set = Self { here: false, children };
-        }
-        set
-    }
-
     /// Reads `fieldsV1`, or nothing when it is none.
     pub(crate) fn parse(json: &Value) -> Option<Self> {
         let mut set = Self::default();
@@ -82,16 +72,13 @@ impl FieldSet {
         }
     }
 
-    /// Takes the fields of another set out with all that they hold.
-    pub(crate) fn exclude(&mut self, other: &Self) {
-        for (name, child) in &other.children {
-            let Some(mine) = self.children.get_mut(name) else { continue };
-            if !child.here {
-                mine.exclude(child);
-            }
-            if child.here || mine.is_empty() {
-                self.children.remove(name);
-            }
+    /// Takes a field out with all that it holds; the path is of names as `fieldsV1` gives them.
+    pub(crate) fn cut(&mut self, path: &[&str]) {
+        let Some((name, rest)) = path.split_first() else { return };
+        let Some(mine) = self.children.get_mut(*name) else { return };
+        mine.cut(rest);
+        if rest.is_empty() || mine.is_empty() {
+            self.children.remove(*name);
         }
     }
 

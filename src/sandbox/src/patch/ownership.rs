@@ -27,15 +27,15 @@ const ANCIENT: &str = "ancient-changes";
 
 /// What the API itself writes has no owner.
 const SYSTEM: [&str; 9] = [
-    "name",
-    "namespace",
-    "creationTimestamp",
-    "selfLink",
-    "uid",
-    "clusterName",
-    "generation",
-    "managedFields",
-    "resourceVersion",
+    "f:name",
+    "f:namespace",
+    "f:creationTimestamp",
+    "f:selfLink",
+    "f:uid",
+    "f:clusterName",
+    "f:generation",
+    "f:managedFields",
+    "f:resourceVersion",
 ];
 
 /// One entry of `managedFields`.
@@ -254,16 +254,14 @@ pub(crate) fn record(
 pub(crate) fn difference(call: &Call, old: Option<&Value>, new: &Value) -> Result<Difference> {
     let node = call.target.version()?.schema.root();
     let mut difference = match old {
-        Some(_) => typed::compare(old, Some(new), Some(node)),
+        Some(_) => typed::differ(old, Some(new), Some(node)),
         None => typed::compare(Some(&blank::of(&call.target.resource)), Some(new), Some(node)),
     };
-    let ignored = reset::fields(&call.target)?;
-    difference.changed.exclude(&ignored);
-    difference.removed.exclude(&ignored);
+    let Difference { changed, removed } = &mut difference;
+    reset::cut(&call.target, &mut [changed, removed])?;
     // The list of owners has none itself.
-    let list = FieldSet::of_path(&["metadata", "managedFields"]);
-    difference.changed.exclude(&list);
-    difference.removed.exclude(&list);
+    changed.cut(&["f:metadata", "f:managedFields"]);
+    removed.cut(&["f:metadata", "f:managedFields"]);
     Ok(difference)
 }
 
@@ -283,7 +281,7 @@ pub(crate) fn strip(set: &mut FieldSet) {
     let Some(metadata) = set.children.get_mut("f:metadata") else { return };
     metadata.here = false;
     for field in SYSTEM {
-        metadata.children.remove(&format!("f:{field}"));
+        metadata.children.remove(field);
     }
     if metadata.is_empty() {
         set.children.remove("f:metadata");

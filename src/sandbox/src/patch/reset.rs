@@ -2,29 +2,31 @@
 
 use crate::{api::Target, patch::fields::FieldSet, refusal::Result};
 
-/// The fields that a write through this path leaves as they are.
-pub(crate) fn fields(target: &Target) -> Result<FieldSet> {
+/// A field by the names that `fieldsV1` gives it and what it is in.
+type Place = &'static [&'static str];
+
+/// Takes out the fields that a write through this path leaves as they are.
+pub(crate) fn cut(target: &Target, sets: &mut [&mut FieldSet]) -> Result<()> {
     let version = target.version()?;
-    let mut set = FieldSet::default();
-    match target.subresource.as_str() {
-        "" if version.status => set.add(&FieldSet::of_path(&["status"])),
-        "status" => {
-            set.add(&FieldSet::of_path(&["spec"]));
-            for path in of_status(target) {
-                set.add(&FieldSet::of_path(path));
-            }
+    let (first, more): (&[Place], &[Place]) = match target.subresource.as_str() {
+        "" if version.status => (&[&["f:status"]], &[]),
+        "status" => (&[&["f:spec"]], of_status(target)),
+        _ => (&[], &[]),
+    };
+    for place in first.iter().chain(more) {
+        for set in &mut *sets {
+            set.cut(place);
         }
-        _ => {}
     }
-    Ok(set)
+    Ok(())
 }
 
 /// What kinds keep beyond their spec when their status is written.
-fn of_status(target: &Target) -> &'static [&'static [&'static str]] {
+fn of_status(target: &Target) -> &'static [Place] {
     match target.resource.table.as_str() {
-        _ if target.resource.is_custom() => &[&["metadata"]],
-        "deployments.apps" => &[&["metadata", "labels"]],
-        "pods" => &[&["metadata", "deletionTimestamp"], &["metadata", "ownerReferences"]],
+        _ if target.resource.is_custom() => &[&["f:metadata"]],
+        "deployments.apps" => &[&["f:metadata", "f:labels"]],
+        "pods" => &[&["f:metadata", "f:deletionTimestamp"], &["f:metadata", "f:ownerReferences"]],
         _ => &[],
     }
 }

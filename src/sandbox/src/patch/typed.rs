@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::{
     check::check,
-    compare::{Difference, compare},
+    compare::{Difference, compare, differ},
     merge::merge,
     remove::remove,
 };

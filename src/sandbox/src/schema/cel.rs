@@ -38,6 +38,14 @@ struct Own {
 struct Site<'a> {
     path: String,
     past: Past<'a>,
+    when: Judged,
+}
+
+/// Whether the same rules have judged what an object was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judged {
+    Before,
+    NotYet,
 }
 
 /// What a value was before an update.
@@ -76,10 +84,10 @@ impl Rulebook {
 
     /// What the rules have against an object. A rule that does not speak of `oldSelf` lets a
     /// value pass that an update leaves as it was.
-    pub(crate) fn judge(&self, object: &Value, old: Option<&Value>) -> Vec<Cause> {
+    pub(crate) fn judge(&self, object: &Value, old: Option<&Value>, when: Judged) -> Vec<Cause> {
         let mut faults = Vec::new();
         let past = old.map_or(Past::New, Past::Was);
-        self.walk(object, &Site { path: String::new(), past }, &mut faults);
+        self.walk(object, &Site { path: String::new(), past, when }, &mut faults);
         faults
     }
 
@@ -124,7 +132,7 @@ impl Rulebook {
 
 impl<'a> Site<'a> {
     fn below(&self, step: &str, past: Past<'a>) -> Self {
-        Self { path: format!("{}{step}", self.path), past }
+        Self { path: format!("{}{step}", self.path), past, when: self.when }
     }
 
     fn old(&self) -> Option<&'a Value> {
@@ -164,6 +172,10 @@ impl Own {
     }
 
     fn judge(&self, value: &Value, site: &Site<'_>, faults: &mut Vec<Cause>) {
+        // They would say the same as they did then, and it would not count.
+        if site.when == Judged::Before && self.of_changes.is_empty() && site.is_unchanged(value) {
+            return;
+        }
         let Err(errors) = kube_cel::validate_compiled(&self.schema, value, site.old()) else {
             return;
         };

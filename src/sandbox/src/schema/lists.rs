@@ -20,8 +20,27 @@ pub(super) fn counterpart<'a>(
 /// The items of sets and keyed lists that are there twice.
 pub(crate) fn duplicates(value: &Value, node: &Node) -> Vec<Cause> {
     let mut faults = Vec::new();
-    walk(value, node, "", &mut faults);
+    if has_repeated(value, node) {
+        walk(value, node, "", &mut faults);
+    }
     faults
+}
+
+/// Whether there are any. Most objects have none, and then nobody needs to know where.
+fn has_repeated(value: &Value, node: &Node) -> bool {
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .any(|(key, item)| node.field(key).is_some_and(|child| has_repeated(item, child))),
+        Value::Array(list) => {
+            let repeated = |(index, item)| is_repeated(&list[..index], item, &node.merge);
+            list.iter().enumerate().any(repeated)
+                || node
+                    .item()
+                    .is_some_and(|child| list.iter().any(|item| has_repeated(item, child)))
+        }
+        _ => false,
+    }
 }
 
 fn walk(value: &Value, node: &Node, path: &str, faults: &mut Vec<Cause>) {

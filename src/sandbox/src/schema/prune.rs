@@ -124,24 +124,25 @@ impl Walk {
         place: &Place<'_>,
     ) -> Result<(), Misfit> {
         // A null field of a typed object is a field left out; a null entry of a map is empty.
-        let mut misfit = Ok(());
-        map.retain(|key, value| {
+        let mut gone = Vec::new();
+        for (key, value) in map.iter_mut() {
             let Some(child) = node.field(key) else {
                 let unknown = (!node.preserve).then(|| Place::Field(place, key).to_string());
+                gone.extend(unknown.as_ref().map(|_| key.clone()));
                 self.unknown.extend(unknown);
-                return node.preserve;
+                continue;
             };
             if self.mode == Mode::Decode && is_left_out(key, value, (node, child)) {
-                return false;
+                gone.push(key.clone());
+                continue;
             }
-            if misfit.is_ok() {
-                misfit = self
-                    .value(value, child, &Place::Field(place, key))
-                    .map_err(|it| it.within(node, key));
-            }
-            true
-        });
-        misfit
+            let place = Place::Field(place, key);
+            self.value(value, child, &place).map_err(|it| it.within(node, key))?;
+        }
+        for key in &gone {
+            map.remove(key);
+        }
+        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     refusal::Cause,
-    schema::{Mode, Rulebook, Type, compile, patterns, prune, validate},
+    schema::{Judged, Mode, Rulebook, Type, compile, patterns, prune, validate},
 };
 
 /// What stands at the root of all objects and is described for all of them at once.
@@ -243,7 +243,7 @@ fn default(schema: &Value, path: &str, level: Level, faults: &mut Vec<Cause>) {
     if found.is_empty()
         && let Some(rules) = Rulebook::compile(&said)
     {
-        found = rules.judge(default, Some(default));
+        found = rules.judge(default, Some(default), Judged::NotYet);
     }
     faults.extend(found.into_iter().map(|mut fault| {
         fault.field = match fault.field.as_str() {

@@ -1,8 +1,6 @@
 //! What a label selector says, and the words for one that says nothing sensible.
 
-use serde_json::Value;
-
-use crate::validate;
+use crate::{store::Labels, validate};
 
 /// One condition of a selector; all must hold.
 #[derive(Debug, Clone)]
@@ -192,8 +190,8 @@ fn checked(value: String, key: &str, at: usize) -> Result<String, String> {
 }
 
 impl Requirement {
-    pub(super) fn matches(&self, labels: &Value) -> bool {
-        let value = labels[&self.key].as_str();
+    pub(super) fn matches(&self, labels: &Labels) -> bool {
+        let value = labels.get(&self.key);
         let number = || value.and_then(|it| it.parse::<i64>().ok());
         match &self.test {
             Test::In(values) => value.is_some_and(|it| values.iter().any(|one| one == it)),
@@ -214,7 +212,7 @@ mod tests {
 
     #[test]
     fn all_operators_hold_as_they_say() {
-        let labels = json!({ "tier": "web", "size": "5" });
+        let labels = Labels::of(&json!({ "tier": "web", "size": "5" }));
         let holds = |text: &str| parse(text).unwrap().iter().all(|it| it.matches(&labels));
 
         for yes in [

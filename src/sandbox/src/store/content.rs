@@ -1,6 +1,6 @@
 //! How is one object held? As a value while it is written often, as JSON alone after that.
 
-use std::{fmt, ops::Deref, sync::OnceLock};
+use std::{borrow::Cow, cell::RefCell, fmt, ops::Deref, sync::OnceLock};
 
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
@@ -25,10 +25,12 @@ impl Content {
 
     /// What `look` says of the object. One that is JSON alone stays so.
     pub(crate) fn peek<T>(&self, look: impl FnOnce(&Value) -> T) -> T {
-        match self.value.get() {
-            Some(value) => look(value),
-            None => look(&self.parsed()),
-        }
+        look(&self.read())
+    }
+
+    /// The object, to be read once: one that is JSON alone stays so.
+    pub(crate) fn read(&self) -> Cow<'_, Value> {
+        self.value.get().map_or_else(|| Cow::Owned(self.parsed()), Cow::Borrowed)
     }
 
     /// Either is there from the beginning, and what is JSON here was written here.
@@ -40,11 +42,20 @@ impl Content {
 
 /// The JSON of an object: what it is comes first, so that lists can leave that out.
 pub(crate) fn written(object: &Value) -> Bytes {
-    let json = match object {
-        Value::Object(fields) => serde_json::to_vec(&Headed(fields)),
-        other => serde_json::to_vec(other),
-    };
-    json.unwrap_or_default().into()
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        let written = match object {
+            Value::Object(fields) => serde_json::to_writer(&mut *scratch, &Headed(fields)),
+            other => serde_json::to_writer(&mut *scratch, other),
+        };
+        // As much memory as it has bytes: most of it is kept for long.
+        if written.is_ok() { Bytes::copy_from_slice(scratch) } else { Bytes::new() }
+    })
+}
+
+thread_local! {
+    /// Where objects are written before it is known how long they are.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Headed<'a>(&'a Map<String, Value>);

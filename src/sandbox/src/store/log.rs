@@ -15,23 +15,32 @@ pub(crate) enum Kind {
     Deleted,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) revision: u64,
     pub(crate) kind: Kind,
     pub(crate) key: Key,
+    /// As JSON alone: the log is long.
     pub(crate) object: Arc<Stored>,
     /// What it replaced: a selector may have matched that and not this, and old lists are
     /// rebuilt from it.
     pub(crate) before: Option<Arc<Stored>>,
 }
 
+impl Change {
+    /// Whether what owns the object, or is owned by it, may have to follow.
+    pub(super) fn matters(&self) -> bool {
+        let before = self.before.as_ref().is_some_and(|it| it.facts.has_ties());
+        self.kind == Kind::Deleted || before || self.object.facts.has_ties()
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Log {
-    changes: VecDeque<Change>,
+    changes: VecDeque<Arc<Change>>,
     /// Changes up to this revision are forgotten.
     compacted: u64,
-    /// How many of the oldest are packed.
+    /// Of how many of the oldest nothing is kept as a value.
     packed: usize,
 }
 
@@ -41,7 +50,7 @@ impl Log {
     }
 
     pub(crate) fn append(&mut self, change: Change) {
-        self.changes.push_back(change);
+        self.changes.push_back(Arc::new(change));
         if self.changes.len() > REMEMBERED
             && let Some(oldest) = self.changes.pop_front()
         {
@@ -50,17 +59,15 @@ impl Log {
         }
     }
 
-    /// Packs the oldest change that is not packed yet, if there are more of those than `unpacked`: gives
-    /// whose it was, what it held, and what it holds now.
-    pub(crate) fn pack(&mut self, unpacked: usize) -> Option<(&Key, Arc<Stored>, Arc<Stored>)> {
+    /// The oldest change whose object may still be kept as a value, if there are more of those than
+    /// `unpacked`.
+    pub(crate) fn pack(&mut self, unpacked: usize) -> Option<Arc<Change>> {
         if self.changes.len().saturating_sub(self.packed) <= unpacked {
             return None;
         }
-        let change = self.changes.get_mut(self.packed)?;
+        let change = self.changes.get(self.packed)?;
         self.packed += 1;
-        let packed = change.object.packed();
-        let was = std::mem::replace(&mut change.object, Arc::clone(&packed));
-        Some((&change.key, was, packed))
+        Some(Arc::clone(change))
     }
 
     /// Forgets all that happened up to a revision.
@@ -90,7 +97,7 @@ impl Log {
     pub(crate) fn after(
         &self,
         revision: u64,
-    ) -> Option<impl DoubleEndedIterator<Item = &Change> + use<'_>> {
+    ) -> Option<impl DoubleEndedIterator<Item = &Arc<Change>> + use<'_>> {
         if revision < self.compacted {
             return None;
         }

@@ -121,6 +121,40 @@ async fn what_is_owned_follows_its_owner() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_owned_goes_though_the_end_of_its_owner_is_forgotten() {
+    let (sandbox, client, _tasks) = controlled();
+    let jobs: Api<Job> = Api::default_namespaced(client.clone());
+    let api: Api<ConfigMap> = Api::default_namespaced(client);
+    let job = jobs.create(&PostParams::default(), &job("a")).await.unwrap();
+    let object = api.create(&PostParams::default(), &owned("o", &job)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(api.get("o").await.is_ok());
+
+    jobs.delete("a", &DeleteParams::background()).await.unwrap();
+    sandbox.compact();
+
+    gone(&api, &object).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn controllers_see_to_what_was_there_before_them() {
+    let (sandbox, client) = cluster();
+    let jobs: Api<Job> = Api::default_namespaced(client.clone());
+    let api: Api<ConfigMap> = Api::default_namespaced(client);
+    let kept = jobs.create(&PostParams::default(), &job("kept")).await.unwrap();
+    let lost = jobs.create(&PostParams::default(), &job("lost")).await.unwrap();
+    api.create(&PostParams::default(), &owned("kept", &kept)).await.unwrap();
+    let object = api.create(&PostParams::default(), &owned("lost", &lost)).await.unwrap();
+    jobs.delete("lost", &DeleteParams::background()).await.unwrap();
+
+    let mut tasks = JoinSet::new();
+    tasks.spawn(sandbox.controllers().without_jobs().run());
+
+    gone(&api, &object).await;
+    assert!(api.get("kept").await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_foreground_deletion_waits_for_what_is_owned() {
     let (_sandbox, client, _tasks) = controlled();
     let jobs: Api<Job> = Api::default_namespaced(client.clone());

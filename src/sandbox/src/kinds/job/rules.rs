@@ -182,7 +182,8 @@ fn validate_change(object: &Value, old: &Value) -> Faults {
         }
         template
     };
-    if fixed(old) != fixed(object) {
+    let is_same = old["spec"]["template"] == object["spec"]["template"];
+    if !is_same && fixed(old) != fixed(object) {
         faults.push(spec.at("template").invalid("field is immutable"));
     }
     faults

@@ -8,7 +8,10 @@ use crate::{api::Call, clock, object, patch::fields::FieldSet, refusal::Result};
 
 /// Whether it was such a write; the owners are settled then.
 pub(super) fn updated(call: &Call, old: &Value, object: &mut Value) -> Result<bool> {
-    let Some(known) = known(call, old, object) else { return Ok(false) };
+    let is_same = old["metadata"]["managedFields"] == object["metadata"]["managedFields"];
+    let Some(known) = known(call, old).filter(|_| is_same || !states(call, object)) else {
+        return Ok(false);
+    };
     let difference = difference(call, Some(old), object)?;
     if !difference.removed.is_empty() {
         return Ok(false);
@@ -28,26 +31,28 @@ pub(super) fn updated(call: &Call, old: &Value, object: &mut Value) -> Result<bo
     if !is_owned {
         return Ok(false);
     }
-    let stated = object.pointer_mut("/metadata/managedFields").map(Value::take);
-    let mut owners = match stated {
-        Some(Value::Array(owners)) if owners == *known => owners,
-        _ => known.clone(),
-    };
-    if let Some(mine) = mine.filter(|_| !taken.is_empty()).and_then(|it| owners.get_mut(it)) {
+    if !is_same {
+        object::set_meta(object, "managedFields", Some(known.clone().into()));
+    }
+    let owners = object::metadata(object).get_mut("managedFields").and_then(Value::as_array_mut);
+    if let Some(owners) = owners.filter(|_| !taken.is_empty())
+        && let Some(mine) = mine.and_then(|it| owners.get_mut(it))
+    {
         mine["time"] = clock::seconds(call.now).into();
         owners.sort_by(|one, other| rank(one).cmp(&rank(other)));
     }
-    object::set_meta(object, "managedFields", Some(owners.into()));
     Ok(true)
 }
 
-/// The owners that there were, when the write leaves them as they are and all are of today's version.
-fn known<'a>(call: &Call, old: &'a Value, object: &Value) -> Option<&'a Vec<Value>> {
-    let known = &old["metadata"]["managedFields"];
-    let stated = &object["metadata"]["managedFields"];
-    let is_stated = call.target.subresource.is_empty() && !stated.is_null() && stated != known;
+/// Whether a write says who owns what.
+fn states(call: &Call, object: &Value) -> bool {
+    call.target.subresource.is_empty() && !object["metadata"]["managedFields"].is_null()
+}
+
+/// The owners that there were, when all are of today's version.
+fn known<'a>(call: &Call, old: &'a Value) -> Option<&'a Vec<Value>> {
+    let owners = old["metadata"]["managedFields"].as_array().filter(|it| !it.is_empty())?;
     let api_version = call.target.api_version();
-    let owners = known.as_array().filter(|it| !it.is_empty() && !is_stated)?;
     let is_plain = |it: &Value| {
         let fields = it["fieldsV1"].as_object().is_some_and(|it| !it.is_empty());
         fields && it["apiVersion"] == *api_version && it["fieldsType"] == "FieldsV1"

@@ -42,9 +42,11 @@ impl Difference {
 
 /// What distinguishes a value from what it was; nothing at all stands for what is not there.
 pub(crate) fn compare(old: Option<&Value>, new: Option<&Value>, node: Option<&Node>) -> Difference {
-    if old == new {
-        return Difference::default();
-    }
+    if old == new { Difference::default() } else { differ(old, new, node) }
+}
+
+/// The same of values that are not equal, as far as the caller knows: comparing is not repeated level by level.
+pub(crate) fn differ(old: Option<&Value>, new: Option<&Value>, node: Option<&Node>) -> Difference {
     let before = old.map(|it| form(it, node));
     let after = new.map(|it| form(it, node));
     let is_empty = |form: Option<Form<'_>>| form.is_none_or(Form::is_empty);
@@ -110,7 +112,7 @@ fn maps(
     for key in new.keys().chain(gone) {
         let (before, after) = (old.get(key), new.get(key));
         if before != after {
-            let inner = compare(before, after, node.and_then(|it| it.field(key)));
+            let inner = differ(before, after, node.and_then(|it| it.field(key)));
             difference.insert(&format!("f:{key}"), inner);
         }
     }
