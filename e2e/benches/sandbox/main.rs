@@ -6,6 +6,7 @@
 //! ```
 
 mod memory;
+mod traffic;
 mod watching;
 mod writes;
 
@@ -20,12 +21,17 @@ use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube_sandbox::{Sandbox, Server};
 
+/// What a program that lives on a sandbox would choose: objects are trees of small allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Objects that are held and watched.
 const OBJECTS: usize = 10_000;
 
 /// How a part is measured, and what it is called.
-const PARTS: [(&str, &str); 4] = [
+const PARTS: [(&str, &str); 5] = [
     ("writes", "writes of one core, in the process"),
+    ("traffic", "the traffic of a fleet, in paused time, by CPU time"),
     ("memory", "memory of 10,000 objects"),
     ("served", "over TCP and TLS"),
     ("real", "kube-apiserver and etcd, over TCP and TLS"),
@@ -37,6 +43,7 @@ fn main() -> anyhow::Result<()> {
     drop(rustls::crypto::ring::default_provider().install_default());
     let text = match arguments.first().map(String::as_str) {
         Some("writes") => one_thread()?.block_on(writes::in_process())?,
+        Some("traffic") => one_thread()?.block_on(traffic::of_a_fleet())?,
         Some("memory") => one_thread()?.block_on(memory::of_objects())?,
         Some("served") => threads()?.block_on(served())?,
         Some("real") => threads()?.block_on(real())?,
