@@ -103,7 +103,7 @@ impl Cluster {
             name => ClusterName::parse_spoke(name).expect("a spoke's name is one"),
         };
         let (namespace, name) = (trigger.namespace.clone(), trigger.name.clone());
-        Ok(TriggerKey { cluster, kind: TriggerKind::Schedule, namespace, name })
+        Ok(TriggerKey { cluster, kind: trigger.kind, namespace, name })
     }
 
     /// Applies one object.
@@ -138,8 +138,12 @@ impl Cluster {
         (api, text(&object["metadata"]["name"]))
     }
 
-    fn triggers(&self, key: &TriggerKey) -> Api<ScheduleTrigger> {
-        Api::namespaced(self.admin(), &key.namespace)
+    fn triggers(&self, key: &TriggerKey) -> Api<DynamicObject> {
+        let resource = match key.kind {
+            TriggerKind::Schedule => ApiResource::erase::<ScheduleTrigger>(&()),
+            TriggerKind::Webhook => ApiResource::erase::<WebhookTrigger>(&()),
+        };
+        Api::namespaced_with(self.admin(), &key.namespace, &resource)
     }
 
     /// Changes a trigger as `kubectl patch` does.
@@ -167,7 +171,11 @@ impl Cluster {
 
     pub async fn status(&self, key: &TriggerKey) -> TriggerStatus {
         let trigger = self.triggers(key).get(&key.name).await;
-        trigger.unwrap_or_else(|error| panic!("{key}: {error}")).status.unwrap_or_default()
+        let trigger = trigger.unwrap_or_else(|error| panic!("{key}: {error}"));
+        let status = trigger.data.get("status").cloned().unwrap_or(Value::Null);
+        let status: Option<TriggerStatus> =
+            serde_json::from_value(status).unwrap_or_else(|error| panic!("{key}: {error}"));
+        status.unwrap_or_default()
     }
 
     pub async fn version(&self, key: &TriggerKey) -> String {
@@ -241,6 +249,16 @@ impl Cluster {
     pub async fn started_for(&self, commit: &Commit) -> Vec<Seen> {
         let jobs = self.jobs_for(commit).await;
         jobs.into_iter().filter(|it| it.started.is_some()).collect()
+    }
+
+    /// Waits until a run, by its id, is in this phase.
+    pub async fn until_phase(&self, key: &TriggerKey, run: &str, phase: RunPhase) -> Run {
+        let what = format!("{key} has the run {run} as {phase:?}");
+        let look = async || {
+            let runs = self.status(key).await.runs;
+            runs.into_iter().find(|it| it.id == run && it.phase == phase)
+        };
+        self.until(secs(90), &what, look).await
     }
 
     /// Every Job that was ever created, by the API's own record.

@@ -14,7 +14,7 @@ use kube_sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-pub use self::builder::Builder;
+pub use self::builder::{Builder, Hooks};
 pub(crate) use self::builder::{create_namespace, drop_rules, install_crds, keep};
 use self::replicas::Recipe;
 pub use self::replicas::Replica;

@@ -1,11 +1,12 @@
 //! What happens between a replica and the clusters? Everything passes; at a step, one answer may be
 //! lost, or the replica may end or fall asleep.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, Uri};
 use kube::Client;
 use kube_sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::Value;
@@ -18,6 +19,8 @@ use crate::rights;
 /// The steps of a run that are requests, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// The status that first holds a call's run, without a commit.
+    RunRequested,
     /// The status that first holds the run.
     RunRecorded,
     /// The Job, suspended.
@@ -29,10 +32,12 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Self; 4] =
-        [Self::RunRecorded, Self::JobCreated, Self::RunQueued, Self::JobStarted];
-
-    fn of(method: &Method, path: &str, body: &[u8]) -> Option<Self> {
+    fn of(method: &Method, uri: &Uri, body: &[u8]) -> Option<Self> {
+        // What is only tried is no step.
+        if uri.query().is_some_and(|it| it.contains("dryRun")) {
+            return None;
+        }
+        let path = uri.path();
         let body = || serde_json::from_slice::<Value>(body).unwrap_or_default();
         let is_status = path.contains("triggers/") && path.ends_with("/status");
         if *method == Method::POST && path.ends_with("/jobs") {
@@ -49,6 +54,7 @@ impl Step {
         // The newest run stands last.
         let phase = runs.and_then(|it| it.last()).and_then(|it| it["phase"].as_str());
         match phase {
+            Some("Requested") => Some(Self::RunRequested),
             Some("Pending") => Some(Self::RunRecorded),
             Some("Queued") => Some(Self::RunQueued),
             _ => None,
@@ -80,6 +86,8 @@ struct Inner {
     traps: Mutex<Vec<(Step, Fate)>>,
     sprung: watch::Sender<Vec<Step>>,
     is_dead: watch::Sender<bool>,
+    /// Requests for single Secrets and WebhookTriggers so far.
+    asked: AtomicU64,
     task: OnceLock<AbortHandle>,
 }
 
@@ -91,6 +99,7 @@ impl Gate {
             traps: Mutex::default(),
             sprung: watch::Sender::default(),
             is_dead: watch::Sender::default(),
+            asked: AtomicU64::new(0),
             task: OnceLock::new(),
         };
         Self { inner: Arc::new(inner) }
@@ -111,6 +120,11 @@ impl Gate {
         self.inner.sprung.borrow().clone()
     }
 
+    /// How many requests for single Secrets and WebhookTriggers passed.
+    pub(crate) fn asked(&self) -> u64 {
+        self.inner.asked.load(Ordering::SeqCst)
+    }
+
     /// A client with the controller's rights in a cluster.
     pub(crate) fn client(&self, sandbox: &Sandbox, namespace: &str) -> Client {
         let user = rights::user(sandbox.name());
@@ -127,8 +141,12 @@ impl Gate {
     ) -> Result<Response<Body>, BoxError> {
         self.life().await;
         let (parts, body) = request.into_parts();
+        let path = parts.uri.path();
+        if path.contains("/secrets/") || path.contains("/webhooktriggers/") {
+            self.inner.asked.fetch_add(1, Ordering::SeqCst);
+        }
         let body: Bytes = to_bytes(Body::new(body), usize::MAX).await?;
-        let step = Step::of(&parts.method, parts.uri.path(), &body);
+        let step = Step::of(&parts.method, &parts.uri, &body);
         let trap = step.and_then(|it| self.take(it));
         if let Some((step, Fate::Sleep)) = trap {
             self.sleep();

@@ -8,6 +8,8 @@
 #![expect(clippy::panic, reason = "what a story expected and did not see ends it")]
 
 #[cfg(feature = "product")]
+pub mod calls;
+#[cfg(feature = "product")]
 pub mod cluster;
 pub mod control_plane;
 #[cfg(feature = "product")]
@@ -31,6 +33,8 @@ pub mod scene;
 pub mod wait;
 
 #[cfg(feature = "product")]
+pub use calls::{Call, Told, post};
+#[cfg(feature = "product")]
 pub use cluster::Cluster;
 #[cfg(feature = "product")]
 pub use fleet::Fleet;
@@ -39,7 +43,7 @@ pub use gate::Step;
 #[cfg(feature = "product")]
 pub use kubelet::Work;
 #[cfg(feature = "product")]
-pub use objects::{action, git_repo, trigger};
+pub use objects::{action, git_repo, hook, trigger};
 #[cfg(feature = "product")]
 pub use remotes::{Failure, HostKeyOf, Repo};
 pub use wait::{hours, mins, secs};

@@ -1,5 +1,6 @@
 //! What do people write? Manifests of our kinds, built a field at a time.
 
+use ger_core::names::TriggerKind;
 use serde_json::{Map, Value, json};
 
 use crate::remotes::Repo;
@@ -11,9 +12,10 @@ pub const ACTION: &str = "run";
 
 const API: &str = "git-events-runner.rs/v1alpha1";
 
-/// A `ScheduleTrigger` and what it needs: its GitRepo and its Action.
+/// A trigger and what it needs: its GitRepo and its Action.
 #[derive(Clone, Debug)]
 pub struct Trigger {
+    pub(crate) kind: TriggerKind,
     pub(crate) name: String,
     pub(crate) namespace: String,
     spec: Value,
@@ -28,8 +30,23 @@ pub fn trigger(name: &str) -> Trigger {
         "schedule": { "interval": "10s" },
         "action": { "kind": "Action", "name": ACTION },
     });
+    of_kind(TriggerKind::Schedule, name, spec)
+}
+
+/// A trigger that is called, by anybody.
+pub fn hook(name: &str) -> Trigger {
+    let spec = json!({
+        "sources": { "kind": "GitRepo", "names": [] },
+        "webhook": {},
+        "action": { "kind": "Action", "name": ACTION },
+    });
+    of_kind(TriggerKind::Webhook, name, spec)
+}
+
+fn of_kind(kind: TriggerKind, name: &str, spec: Value) -> Trigger {
     let (name, namespace) = (name.to_owned(), APPS.to_owned());
-    Trigger { name, namespace, spec, annotations: Map::new(), needs: vec![action(ACTION)] }
+    let (annotations, needs) = (Map::new(), vec![action(ACTION)]);
+    Trigger { kind, name, namespace, spec, annotations, needs }
 }
 
 impl Trigger {
@@ -101,6 +118,20 @@ impl Trigger {
         self
     }
 
+    /// Lets in who shows the value of the key `token` of a Secret, which is not made.
+    pub fn known_by(mut self, kind: &str, secret: &str) -> Self {
+        self.spec["webhook"]["authConfig"] = json!({
+            "type": kind, "secretRef": { "name": secret }, "key": "token",
+        });
+        self
+    }
+
+    /// Sets a field of `webhook`.
+    pub fn webhook(mut self, field: &str, value: Value) -> Self {
+        self.spec["webhook"][field] = value;
+        self
+    }
+
     pub fn suspended(mut self) -> Self {
         self.spec["suspend"] = true.into();
         self
@@ -151,7 +182,7 @@ impl Trigger {
             "name": self.name, "namespace": self.namespace, "annotations": self.annotations,
         });
         let trigger = json!({
-            "apiVersion": API, "kind": "ScheduleTrigger", "metadata": metadata, "spec": self.spec,
+            "apiVersion": API, "kind": self.kind.as_str(), "metadata": metadata, "spec": self.spec,
         });
         self.needs.iter().cloned().chain([trigger]).collect()
     }

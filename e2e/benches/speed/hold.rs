@@ -156,6 +156,7 @@ pub(crate) async fn replica(arguments: &[String]) -> anyhow::Result<()> {
         remotes: Arc::new(remotes.clone()),
         clock: Clock::system(),
         utility: None,
+        webhooks: None,
         pace: Pace { announce_after: Duration::from_millis(500) },
         takeover: Takeover::Enabled,
     };

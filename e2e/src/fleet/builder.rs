@@ -39,6 +39,17 @@ pub struct Builder {
     waiting: Duration,
     ttl: Duration,
     reach: Reach,
+    pub(super) hooks: Hooks,
+}
+
+/// How replicas may be called, in the words of their flags.
+#[derive(Clone, Debug, Default)]
+pub struct Hooks {
+    pub global: Option<String>,
+    pub trigger: Option<String>,
+    pub source: Option<String>,
+    pub caller: Option<String>,
+    pub proxies: Option<String>,
 }
 
 impl Default for Builder {
@@ -52,6 +63,7 @@ impl Default for Builder {
             waiting: Duration::from_mins(5),
             ttl: Duration::from_hours(2),
             reach: Reach::All,
+            hooks: Hooks::default(),
         }
     }
 }
@@ -76,6 +88,12 @@ impl Builder {
 
     pub fn shards(mut self, count: u16) -> Self {
         self.shards = Some(count);
+        self
+    }
+
+    /// How replicas may be called.
+    pub fn hooks(mut self, hooks: Hooks) -> Self {
+        self.hooks = hooks;
         self
     }
 

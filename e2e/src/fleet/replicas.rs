@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::builder::Hooks;
 use super::{Builder, Fleet, HOME};
 use crate::gate::{Fate, Gate, Step};
 use crate::remotes::Host;
@@ -31,6 +32,7 @@ pub(crate) struct Recipe {
     pub(crate) shards: u16,
     lease: (u64, u64),
     action: Action,
+    hooks: Hooks,
     clock: Clock,
     host: Host,
     scene: Weak<Scene>,
@@ -53,6 +55,7 @@ impl Recipe {
             shards: builder.shard_count(),
             lease: builder.lease(),
             action: builder.action(),
+            hooks: builder.hooks.clone(),
             clock: Clock::virtual_from(now),
             host: host.clone(),
             scene: Arc::downgrade(scene),
@@ -66,6 +69,11 @@ impl Recipe {
             lease_duration: Some(self.lease.0),
             lease_renew: Some(self.lease.1),
             action: Some(self.action.clone()),
+            hooks_rrl_global: self.hooks.global.clone(),
+            hooks_rrl_trigger: self.hooks.trigger.clone(),
+            hooks_rrl_source: self.hooks.source.clone(),
+            hooks_rrl_caller: self.hooks.caller.clone(),
+            webhooks_trusted_proxies: self.hooks.proxies.clone(),
             ..Flags::default()
         };
         Settings::from_flags(flags).expect("the harness's settings fit together")
@@ -118,6 +126,7 @@ impl Fleet {
             remotes: Arc::new(self.recipe.host.clone()),
             clock: self.recipe.clock.clone(),
             utility: None,
+            webhooks: None,
             pace: Pace { announce_after: ANNOUNCE_AFTER },
             takeover: Takeover::Enabled,
             pod: None,
@@ -145,6 +154,33 @@ impl Fleet {
         let replicas = self.scene.replicas();
         let replica = replicas.get(name).unwrap_or_else(|| panic!("no replica {name} runs"));
         replica.gate.clone()
+    }
+
+    /// Where a replica is called.
+    pub(crate) fn hooks(&self, name: &str) -> git_events_runner::webhooks::Handle {
+        let replicas = self.scene.replicas();
+        let replica = replicas.get(name).unwrap_or_else(|| panic!("no replica {name} runs"));
+        replica.handle.webhooks().clone()
+    }
+
+    /// How many requests for single Secrets and WebhookTriggers a replica has made.
+    pub fn asked(&self, name: &str) -> u64 {
+        self.gate(name).asked()
+    }
+
+    /// What a replica counts: a line for each series, without its value.
+    pub fn metrics(&self, name: &str) -> String {
+        let replicas = self.scene.replicas();
+        let replica = replicas.get(name).unwrap_or_else(|| panic!("no replica {name} runs"));
+        let families = replica.handle.metrics().registry().gather();
+        let lines = families.iter().flat_map(|family| {
+            family.get_metric().iter().map(|metric| {
+                let labels = metric.get_label().iter();
+                let labels = labels.map(|it| format!("{}={:?}", it.name(), it.value()));
+                format!("{}{{{}}}\n", family.name(), labels.collect::<Vec<_>>().join(","))
+            })
+        });
+        lines.collect()
     }
 
     /// Ends a replica as a power failure does.

@@ -39,7 +39,9 @@ async fn a_crash_after(step: Step) {
     // The one that admits may be another than the one that owns the trigger.
     let victim = match step {
         Step::JobStarted => fleet.admits("east").await,
-        Step::RunRecorded | Step::JobCreated | Step::RunQueued => fleet.owner_of(&deploy).await,
+        Step::RunRequested | Step::RunRecorded | Step::JobCreated | Step::RunQueued => {
+            fleet.owner_of(&deploy).await
+        }
     };
     fleet.crash(&victim, step);
     let commit = repo.push();

@@ -13,6 +13,7 @@ mod crashes;
 mod examples;
 mod files;
 mod git;
+mod hooks;
 mod hostile;
 mod outcomes;
 mod permissions;

@@ -169,6 +169,23 @@ pub struct Run {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub tag: Option<String>,
+    /// The commit that a webhook's payload named: a hint that is waited for until `expectedUntil`, and
+    /// never believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub expected_commit: Option<String>,
+    /// Until when a remote that does not have `expectedCommit` yet is asked again.
+    #[serde(default, deserialize_with = "time_or_none", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", length(max = 64))]
+    pub expected_until: Option<Timestamp>,
+    /// Further deliveries that asked for the same before it was checked, the newest last.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(max = 1024)),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
+    pub also_asked_by: Vec<String>,
     /// Digest of what was watched (source, URI, reference) when the run was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]

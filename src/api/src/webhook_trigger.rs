@@ -39,6 +39,10 @@ pub struct WebhookTriggerSpec {
     pub webhook: Webhook,
     /// What runs when a source changed.
     pub action: ActionRef,
+    /// While true, calls are refused and nothing runs.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(extend("default" = false))]
+    pub suspend: bool,
     /// What becomes of a run while an earlier one of its source is not finished.
     #[serde(default, deserialize_with = "or_default")]
     pub concurrency_policy: ConcurrencyPolicy,
@@ -54,21 +58,69 @@ pub struct Webhook {
     /// What a caller must know; absent means that anybody may call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_config: Option<WebhookAuth>,
+    /// The events that count, as the forge names them; others are answered and ignored. `push` when
+    /// absent, which every forge's pushes of branches and tags are. A call that names no event counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 64),
+        inner(length(max = 128)),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
+    pub events: Option<Vec<String>>,
+    /// Whether a push to another reference than the watched one is answered and ignored. When absent:
+    /// true, unless the type is `header`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub match_reference: Option<bool>,
 }
 
 /// What a caller must know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookAuth {
+    /// How a caller shows it.
+    #[serde(default, deserialize_with = "or_default", rename = "type")]
+    pub kind: WebhookAuthKind,
     /// The Secret that holds what a caller must know.
     pub secret_ref: WebhookSecretRef,
-    /// The key in the Secret.
+    /// The key in the Secret. Keys that begin with it and a dot count too (`token`, `token.old`), so
+    /// that a secret can be changed while both are in use.
     #[schemars(length(max = 1024))]
     pub key: String,
-    /// The header that is compared with the Secret's value; the configuration's when absent.
+    /// For the type `header`: the header that is compared with the Secret's value; the configuration's
+    /// when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub header: Option<String>,
+}
+
+/// How a caller shows what it knows.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "camelCase")]
+pub enum WebhookAuthKind {
+    #[default]
+    /// The Secret's value itself, in a header.
+    Header,
+    /// GitHub signs the body: `X-Hub-Signature-256`.
+    Github,
+    /// GitLab sends its secret token: `X-Gitlab-Token`.
+    Gitlab,
+    /// Gitea and Forgejo sign the body: `X-Gitea-Signature`.
+    Gitea,
+    /// Bitbucket, Cloud and Data Center, signs the body: `X-Hub-Signature`.
+    Bitbucket,
 }
 
 /// A Secret of the trigger's namespace.

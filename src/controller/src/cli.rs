@@ -170,6 +170,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let clusters = replica::cluster_settings(&settings, &namespace);
     let hub = clusters::hub_clients(&clusters).await.context("cannot reach the hub")?;
     let utility = crate::utility::listen(settings.utility).await?;
+    let webhooks = crate::webhooks::listen(settings.webhooks.listen).await?;
     let clock = Clock::system();
     let parts = replica::Parts {
         member: MemberId::new(replica::member_name(&clock)),
@@ -179,6 +180,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         remotes: Arc::new(ger_git::Client::new().context("cannot make an HTTP client")?),
         clock,
         utility: Some(utility),
+        webhooks: Some(webhooks),
         pace: replica::Pace::default(),
         takeover: ger_core::claim::Takeover::Enabled,
         pod: replica::own_pod(),

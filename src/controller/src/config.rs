@@ -2,6 +2,7 @@
 
 mod action;
 mod runtime;
+mod webhooks;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use crate::metrics::Labelled;
 
 pub use self::action::Action;
 pub use self::runtime::{InForce, Invalid, KEY as RUNTIME_KEY, Live, Runtime};
+pub use self::webhooks::{Certificate, WebhookLimits, Webhooks};
 
 /// Environment variables are the flags' names in capitals, dashes to underscores, behind this.
 const ENVIRONMENT: &str = "GIT_EVENTS_RUNNER_";
@@ -36,6 +38,12 @@ pub enum Error {
     #[error("--shards is refused")]
     Shards { source: ger_core::names::Invalid },
 
+    #[error("{flag} is refused")]
+    Rate { flag: &'static str, source: ger_core::webhook::InvalidRate },
+
+    #[error("{flag} is refused: {why}")]
+    Webhooks { flag: &'static str, why: String },
+
     #[error(
         "--lease-renew {renew} s must be under half of --lease-duration {duration} s, so that one lost renewal is survived"
     )]
@@ -51,10 +59,15 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
 
-    /// Port of the webhook server. Webhooks are not served yet.
+    /// Port of the webhook server.
     #[arg(short = 'w', long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhooks_port: Option<u16>,
+
+    /// The address on which webhooks are served.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhooks_address: Option<IpAddr>,
 
     /// Port of probes and metrics.
     #[arg(short, long)]
@@ -66,7 +79,7 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub utility_address: Option<IpAddr>,
 
-    /// Webhook checks at once. Webhooks are not served yet.
+    /// Webhook calls that are recorded at once in one cluster.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhooks_parallelism: Option<u8>,
@@ -131,40 +144,70 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub insecure_kubeconfig_tls: Option<bool>,
 
-    /// Limit of all webhook calls, `burst/seconds`. Webhooks are not served yet.
-    #[arg(long, hide = true)]
+    /// Limit of all webhook calls of a replica, `burst/seconds`.
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks_rrl_global: Option<String>,
 
-    /// Limit of one trigger's webhook calls. Webhooks are not served yet.
-    #[arg(long, hide = true)]
+    /// Limit of one trigger's webhook calls, of those that it lets in.
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks_rrl_trigger: Option<String>,
 
-    /// Limit of one source's webhook calls. Webhooks are not served yet.
-    #[arg(long, hide = true)]
+    /// Limit of one source's webhook calls, of those that its trigger lets in.
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hooks_rrl_source: Option<String>,
 
-    /// The webhook server's certificate. Webhooks are not served yet.
-    #[arg(long, hide = true)]
+    /// Limit of one caller's webhook calls, by its address.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hooks_rrl_caller: Option<String>,
+
+    /// A file with the webhook server's certificate, and those that vouch for it.
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_cert_path: Option<PathBuf>,
 
-    /// The webhook server's key. Webhooks are not served yet.
-    #[arg(long, hide = true)]
+    /// A file with the webhook server's key.
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_key_path: Option<PathBuf>,
 
-    /// The Secret with the webhook server's certificate and key. Webhooks are not served yet.
-    #[arg(long, hide = true)]
+    /// The Secret with the webhook server's certificate and key.
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_secret_name: Option<String>,
 
-    /// The namespace of that Secret. Webhooks are not served yet.
-    #[arg(long, hide = true)]
+    /// The namespace of that Secret; the controller's when absent.
+    #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_secret_namespace: Option<String>,
+
+    /// Whose `X-Forwarded-For` is believed: addresses and networks, with commas between them.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhooks_trusted_proxies: Option<String>,
+
+    /// The longest body of a webhook, in bytes.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhooks_max_body: Option<u32>,
+
+    /// Connections to the webhook server; for one more, the one that is idle for longest is closed.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhooks_max_connections: Option<u32>,
+
+    /// How long the headers of a webhook may take, in seconds.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhooks_header_timeout: Option<u64>,
+
+    /// How long the body of a webhook may take, in seconds.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhooks_body_timeout: Option<u64>,
 
     /// Of the original: there is no leader any more. Ignored.
     #[arg(long, hide = true)]
@@ -212,6 +255,7 @@ pub struct Settings {
     pub config_map: String,
     /// The dynamic configuration where the ConfigMap does not say.
     pub action: Action,
+    pub webhooks: Webhooks,
     /// What was set and does nothing here, to be said once.
     pub ignored: Vec<&'static str>,
 }
@@ -261,6 +305,7 @@ impl Settings {
         }
         Ok(Self {
             ignored: ignored(&flags),
+            webhooks: Webhooks::of(&flags)?,
             namespace: flags.namespace,
             utility: SocketAddr::new(
                 flags.utility_address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
@@ -310,15 +355,6 @@ fn ignored(flags: &Flags) -> Vec<&'static str> {
         ("--leader-lease-duration", flags.leader_lease_duration.is_some()),
         ("--leader-lease-grace", flags.leader_lease_grace.is_some()),
         ("--source-clone-folder", flags.source_clone_folder.is_some()),
-        ("--webhooks-port", flags.webhooks_port.is_some()),
-        ("--webhooks-parallelism", flags.webhooks_parallelism.is_some()),
-        ("--hooks-rrl-global", flags.hooks_rrl_global.is_some()),
-        ("--hooks-rrl-trigger", flags.hooks_rrl_trigger.is_some()),
-        ("--hooks-rrl-source", flags.hooks_rrl_source.is_some()),
-        ("--tls-cert-path", flags.tls_cert_path.is_some()),
-        ("--tls-key-path", flags.tls_key_path.is_some()),
-        ("--tls-secret-name", flags.tls_secret_name.is_some()),
-        ("--tls-secret-namespace", flags.tls_secret_namespace.is_some()),
     ];
     set.into_iter().filter(|it| it.1).map(|it| it.0).collect()
 }

@@ -5,6 +5,7 @@
 //! ```
 
 mod breaks;
+mod caller;
 mod console;
 pub mod executor;
 mod exercise;

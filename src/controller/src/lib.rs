@@ -15,3 +15,4 @@ pub mod runs;
 pub mod schedule;
 pub mod shards;
 pub mod utility;
+pub mod webhooks;

@@ -2,6 +2,7 @@
 
 mod of_jobs;
 mod of_triggers;
+mod of_webhooks;
 
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -10,6 +11,7 @@ use prometheus::{
 
 pub use self::of_jobs::{Completed, OfJobs, Ran};
 pub use self::of_triggers::{Ended, Labelled, OfTriggers, Standing};
+pub use self::of_webhooks::OfWebhooks;
 
 /// Bounds of what takes milliseconds to a minute: checks, changes, handovers.
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
@@ -34,6 +36,9 @@ pub struct Metrics {
     pub triggers: OfTriggers,
     /// `jobs_queue_completed_count` and `jobs_queue_completed_duration_seconds`.
     pub jobs: OfJobs,
+    /// `webhook_*`, of which `webhook_requests_count` and `webhook_requests_duration_seconds` are the
+    /// original's.
+    pub webhooks: OfWebhooks,
     pub jobs_queue_limit: IntGaugeVec,
     pub jobs_queue_waiting: IntGaugeVec,
     pub jobs_queue_running: IntGaugeVec,
@@ -101,6 +106,7 @@ impl Metrics {
         Ok(Self {
             triggers: made.registered(OfTriggers::new(prefix)?.labelled(labelled))?,
             jobs: made.registered_if(labelled, OfJobs::new(prefix)?)?,
+            webhooks: OfWebhooks::new(&made, labelled)?,
             jobs_queue_limit: made.gauges(
                 "jobs_queue_limit",
                 "how many Jobs may run at once",

@@ -29,7 +29,7 @@ use crate::clusters::{self, Connect, State};
 use crate::config::{self, Policy, Settings};
 use crate::metrics::Metrics;
 use crate::runs::{self, Fleet, events};
-use crate::{schedule, shards, utility};
+use crate::{schedule, shards, utility, webhooks};
 
 /// Events that wait to be looked at. A full queue holds up the watches, never loses anything.
 const EVENTS: usize = 1024;
@@ -55,6 +55,9 @@ pub enum Error {
     #[error("the shards' task stopped")]
     Shards { source: shards::Error },
 
+    #[error("webhooks are no longer served")]
+    Webhooks { source: webhooks::Error },
+
     #[error("probes and metrics are no longer served")]
     Utility { source: utility::Error },
 
@@ -74,6 +77,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Where probes and metrics are served, if anywhere.
     pub utility: Option<TcpListener>,
+    /// Where webhooks are served. Without it they are answered by [`Handle::webhooks`] alone.
+    pub webhooks: Option<TcpListener>,
     pub pace: Pace,
     pub takeover: Takeover,
     /// The Pod that this process is, which takes its member Lease along when it is deleted.
@@ -103,6 +108,7 @@ impl std::fmt::Debug for Parts {
 #[derive(Clone, Debug)]
 pub struct Handle {
     fleet: Arc<Fleet>,
+    webhooks: webhooks::Handle,
     stopping: Arc<AtomicBool>,
 }
 
@@ -119,6 +125,11 @@ impl Handle {
         &self.fleet.metrics
     }
 
+    /// Answers webhooks, as if they had come over a socket.
+    pub fn webhooks(&self) -> &webhooks::Handle {
+        &self.webhooks
+    }
+
     /// Whether the replica takes part: what `/ready` answers.
     pub fn ready(&self) -> Result<(), &'static str> {
         if self.stopping.load(Ordering::SeqCst) {
@@ -129,6 +140,9 @@ impl Handle {
         }
         if !self.fleet.shards.has_joined() {
             return Err("the replica has not joined the ring");
+        }
+        if !self.webhooks.has_certificate() {
+            return Err("the webhook server has no certificate");
         }
         Ok(())
     }
@@ -192,7 +206,18 @@ pub fn start(
         told: Mutex::default(),
         progress,
     });
-    let handle = Handle { fleet: Arc::clone(&fleet), stopping: Arc::default() };
+    let hooks = webhooks::Parts {
+        settings: parts.settings.webhooks.clone(),
+        listener: parts.webhooks,
+        certificates: webhooks::Certificates {
+            hub: parts.hub.requests.clone(),
+            namespace: parts.namespace.clone(),
+        },
+        secrets_cache_time: parts.settings.secrets_cache_time,
+        nonce: parts.member.as_str().to_owned(),
+    };
+    let (hooks, calls) = webhooks::start(hooks, Arc::clone(&fleet), stop.clone());
+    let handle = Handle { fleet: Arc::clone(&fleet), webhooks: hooks, stopping: Arc::default() };
     let follower = Arc::new(configuration::Follower {
         client: parts.hub.watches,
         namespace: parts.namespace,
@@ -206,7 +231,7 @@ pub fn start(
     });
     let hub = parts.hub.requests;
     let tasks = Tasks { fleet, handle: handle.clone(), stop, late, hub, follower };
-    let running = tasks.run(watching, holding, (events, notices), parts.utility);
+    let running = tasks.run((watching, holding, calls), (events, notices), parts.utility);
     Ok((handle, running))
 }
 
@@ -222,8 +247,11 @@ struct Tasks {
 impl Tasks {
     async fn run(
         self,
-        watching: impl Future<Output = ()> + Send + 'static,
-        holding: impl Future<Output = Result<(), shards::Error>> + Send + 'static,
+        (watching, holding, calls): (
+            impl Future<Output = ()> + Send + 'static,
+            impl Future<Output = Result<(), shards::Error>> + Send + 'static,
+            impl Future<Output = Result<(), webhooks::Error>> + Send + 'static,
+        ),
         (events, notices): (mpsc::Receiver<clusters::Event>, mpsc::Receiver<clusters::Notice>),
         utility: Option<TcpListener>,
     ) -> Result<(), Error> {
@@ -245,6 +273,7 @@ impl Tasks {
                 .then(async { admission.await.map_err(|source| Error::Admission { source }) }),
         );
         working.spawn(async { holding.await.map_err(|source| Error::Shards { source }) });
+        working.spawn(async { calls.await.map_err(|source| Error::Webhooks { source }) });
 
         serving.spawn(async {
             watching.await;

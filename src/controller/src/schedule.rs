@@ -138,6 +138,7 @@ impl Scheduler {
                 self.forget(key);
                 self.fleet.metrics.triggers.forget(key);
                 self.fleet.metrics.jobs.forget(key);
+                self.fleet.metrics.webhooks.forget(key);
             }
             Event::SourceChanged { cluster, namespace, kind, name } => {
                 self.wake_each(cluster, |trigger| {

@@ -12,12 +12,14 @@ use jiff::Timestamp;
 use crate::change::{Change, Head};
 use crate::plan::{Caution, Plan, RunAt};
 
+mod calls;
 mod cautions;
 mod concurrency;
 mod conditions;
 mod draft;
 mod due;
 mod hindered;
+mod hint;
 pub(crate) mod id;
 #[cfg(test)]
 mod model;
@@ -26,9 +28,11 @@ mod prune;
 #[cfg(test)]
 mod tests;
 
+pub use calls::{Call, Called, Taken, call};
 pub use concurrency::{Place, place, replaced, replacing, skipped};
 pub use conditions::{accepted, slim, wrong_config};
 pub use hindered::{began, hindered};
+pub use hint::look_again;
 pub use id::run_id;
 pub use phase::{
     JobSighting, Transition, back_to_pending, blocked, expired, failed, holds_queued,
@@ -36,7 +40,7 @@ pub use phase::{
 };
 pub use prune::prune;
 
-use draft::Draft;
+use draft::{Asking, Draft};
 
 /// How many runs of one source may be unfinished. More would not start any sooner.
 pub const MOST_UNFINISHED: usize = 10;
@@ -58,7 +62,7 @@ pub struct Basis {
 
 /// A run that waits for a check. A further request changes its occasion.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Requested {
+pub struct Requested {
     id: String,
     occasion: Option<String>,
 }
@@ -234,14 +238,15 @@ pub fn request(plan: &Plan, live: &Live<'_>, run_at: &RunAt, now: Timestamp) -> 
         return Verdict::CheckAgain;
     }
     let mut draft = Draft::new(plan, live.status, now);
+    let asking = Asking::by_annotation(run_at);
     for source in plan.sources.iter().filter(|it| run_at.is_for(it)) {
-        if plan.on_change_only && draft.bump_request(source, run_at) {
+        if plan.on_change_only && draft.bump_request(source, &asking).is_some() {
             continue;
         }
         if !draft.has_room(source) {
             return Verdict::Coalesced;
         }
-        draft.request(source, run_at);
+        draft.request(source, &asking);
     }
     draft.handled(run_at)
 }
@@ -251,7 +256,8 @@ pub fn unfinished(status: &TriggerStatus) -> impl Iterator<Item = &Run> {
     status.runs.iter().filter(|it| !it.phase.is_final())
 }
 
-fn requested(status: &TriggerStatus, source: &str) -> Vec<Requested> {
+/// The requests of a source that wait for a check.
+pub fn requested(status: &TriggerStatus, source: &str) -> Vec<Requested> {
     let of_source = |it: &&Run| it.source == source && it.phase == RunPhase::Requested;
     let requested = |it: &Run| Requested { id: it.id.clone(), occasion: it.occasion.clone() };
     status.runs.iter().filter(of_source).map(requested).collect()

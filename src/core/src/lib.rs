@@ -16,3 +16,4 @@ pub mod plan;
 pub mod ring;
 pub mod schedule;
 pub mod telling;
+pub mod webhook;

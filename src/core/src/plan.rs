@@ -14,6 +14,7 @@ use crate::names::{ClusterName, TriggerKey, TriggerKind, is_subdomain};
 use crate::schedule::Schedule;
 
 mod files;
+mod hook;
 mod reference;
 mod source;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod tests;
 mod uri;
 
 pub use files::patterns_digest;
+pub use hook::{Hook, HookAuth};
 pub(crate) use reference::check as check_reference;
 pub use source::{AuthKind, CaSource, Caution, CredentialKey, Source, SourceAuth, SourceTls};
 
@@ -52,6 +54,8 @@ pub struct Plan {
     pub action: ActionRef,
     /// None for a trigger that only runs when asked.
     pub schedule: Option<Schedule>,
+    /// None for a trigger that nobody calls.
+    pub hook: Option<Hook>,
     pub suspend: bool,
     pub run_at: Option<RunAt>,
     /// What becomes of a run while an earlier one of its source is not finished.
@@ -116,8 +120,7 @@ pub enum Reason {
     InvalidSchedule,
     InvalidAction,
     InvalidSource,
-    /// Valid, and not built yet: nothing runs half-understood.
-    NotSupportedYet,
+    InvalidWebhook,
     /// Not an object that an API server gave.
     InvalidObject,
 }
@@ -132,7 +135,7 @@ impl Reason {
             Self::InvalidSchedule => "InvalidSchedule",
             Self::InvalidAction => "InvalidAction",
             Self::InvalidSource => "InvalidSource",
-            Self::NotSupportedYet => "NotSupportedYet",
+            Self::InvalidWebhook => "InvalidWebhook",
             Self::InvalidObject => "InvalidObject",
         }
     }
@@ -141,17 +144,6 @@ impl Reason {
 impl WrongConfig {
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into() }
-    }
-}
-
-/// Whether triggers of this kind cannot be carried out at all yet.
-pub fn not_served(kind: TriggerKind) -> Option<WrongConfig> {
-    match kind {
-        TriggerKind::Schedule => None,
-        TriggerKind::Webhook => Some(WrongConfig::new(
-            Reason::NotSupportedYet,
-            "WebhookTriggers are not served yet: use a ScheduleTrigger",
-        )),
     }
 }
 
@@ -180,14 +172,18 @@ impl Plan {
         Ok(plan)
     }
 
-    /// What a `WebhookTrigger` asks for, whether or not [`not_served`].
+    /// What a `WebhookTrigger` asks for.
     pub fn of_webhook(
         cluster: &ClusterName,
         trigger: &WebhookTrigger,
     ) -> Result<Self, WrongConfig> {
         let identity = Identity::of(cluster, TriggerKind::Webhook, &trigger.metadata)?;
-        let mut plan = identity.plan(&trigger.spec.sources, &trigger.spec.action)?;
-        plan.concurrency = trigger.spec.concurrency_policy;
+        let spec = &trigger.spec;
+        let hook = Hook::judge(&spec.webhook)?;
+        let mut plan = identity.plan(&spec.sources, &spec.action)?;
+        plan.hook = Some(hook);
+        plan.suspend = spec.suspend;
+        plan.concurrency = spec.concurrency_policy;
         Ok(plan)
     }
 
@@ -249,6 +245,7 @@ impl Identity {
             on_change_only: sources.watch_on.on_change_only,
             action: action.clone(),
             schedule: None,
+            hook: None,
             suspend: false,
             run_at: self.run_at,
             concurrency: ConcurrencyPolicy::default(),

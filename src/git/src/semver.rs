@@ -62,6 +62,11 @@ impl SemverRange {
         &self.text
     }
 
+    /// Whether a tag, by its short name, is a version in the range.
+    pub fn takes_tag(&self, tag: &str) -> bool {
+        version_of(tag).is_some_and(|it| self.takes(&it))
+    }
+
     /// Whether the version is in the range.
     pub(crate) fn takes(&self, version: &Version) -> bool {
         self.alternatives.iter().any(|it| it.takes(version))

@@ -58,6 +58,7 @@ pub enum Error {
 pub enum Purpose {
     Credentials,
     Certificates,
+    Webhook,
 }
 
 impl Purpose {
@@ -65,6 +66,7 @@ impl Purpose {
         match self {
             Self::Credentials => "authConfig.keys",
             Self::Certificates => "tlsConfig.caCert.key",
+            Self::Webhook => "webhook.authConfig.key",
         }
     }
 }
@@ -74,6 +76,7 @@ impl fmt::Display for Purpose {
         f.write_str(match self {
             Self::Credentials => "credentials",
             Self::Certificates => "certificates",
+            Self::Webhook => "webhook",
         })
     }
 }
@@ -87,6 +90,7 @@ impl Error {
             | Self::ReadSecret { purpose, .. } => match purpose {
                 Purpose::Credentials => "CredentialsMissing",
                 Purpose::Certificates => "CertificatesMissing",
+                Purpose::Webhook => "WebhookSecretMissing",
             },
             Self::Certificates { .. } => "CertificatesInvalid",
             Self::App { source, .. } if source.is_auth() => "GithubAppRefused",

@@ -39,6 +39,9 @@ pub(super) fn welcome(world: &World, folder: Option<&Path>) -> String {
         let namespace = samples::NAMESPACE;
         let (file, trigger) = (samples::FILE, samples::REPOSITORY);
         let edge = world.site("edge-1").kubeconfig.display();
+        let (hook, token) = (samples::HOOK, samples::TOKEN);
+        let address = world.replicas.values().next().map(|it| it.webhooks.to_string());
+        let address = address.unwrap_or_default();
         put(
             &mut text,
             format_args!(
@@ -47,7 +50,10 @@ pub(super) fn welcome(world: &World, folder: Option<&Path>) -> String {
              echo again >> {file} && git commit -am again && git push\n\
              \nrun by hand, changed or not:\n  \
              kubectl --kubeconfig {edge} -n {namespace} annotate st {trigger} --overwrite \\\n    \
-             git-events-runner.rs/run-at=\"$(date +%s)\" git-events-runner.rs/force=true\n"
+             git-events-runner.rs/run-at=\"$(date +%s)\" git-events-runner.rs/force=true\n\
+             \nrun by a webhook, on the hub and on a spoke:\n  \
+             curl -X POST -H 'x-trigger-auth: {token}' http://{address}/{namespace}/{hook}/{trigger}\n  \
+             curl -X POST -H 'x-trigger-auth: {token}' http://{address}/clusters/edge-2/{namespace}/{hook}/{trigger}\n"
             ),
         );
     } else {
@@ -141,7 +147,11 @@ async fn spoke(world: &World, verb: &str, name: &str) -> String {
 fn status(world: &World) -> String {
     let mut text = String::new();
     for (name, replica) in &world.replicas {
-        put(&mut text, format_args!("{name:<12} {:>3} shards\n", replica.shards()));
+        let (shards, webhooks) = (replica.shards(), replica.webhooks);
+        put(
+            &mut text,
+            format_args!("{name:<12} {shards:>3} shards, webhooks: http://{webhooks}\n"),
+        );
     }
     for site in &world.sites {
         let jobs = site.job_creations().len();

@@ -10,6 +10,9 @@ use super::world::World;
 pub(super) const NAMESPACE: &str = "demo";
 /// The sample repository, and the GitRepo and the trigger that watch it.
 pub(super) const REPOSITORY: &str = "sample";
+/// The trigger that is called, and what its callers know.
+pub(super) const HOOK: &str = "sample-hook";
+pub(super) const TOKEN: &str = "demo";
 /// How often the sample trigger looks.
 pub(super) const INTERVAL: &str = "1s";
 /// The file that the sample's worker prints.
@@ -30,7 +33,7 @@ pub(super) async fn apply(world: &World) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn objects(uri: &str) -> [Value; 3] {
+fn objects(uri: &str) -> [Value; 5] {
     let meta = |name: &str| json!({ "name": name, "namespace": NAMESPACE });
     let api = "git-events-runner.rs/v1alpha1";
     let script = format!(
@@ -50,6 +53,21 @@ fn objects(uri: &str) -> [Value; 3] {
             "spec": {
                 "sources": { "kind": "GitRepo", "names": [REPOSITORY] },
                 "schedule": { "interval": INTERVAL },
+                "action": { "kind": "Action", "name": "print" },
+            },
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": meta(HOOK),
+            "stringData": { "token": TOKEN },
+        }),
+        // It runs at each call, so that there is something to see.
+        json!({
+            "apiVersion": api, "kind": "WebhookTrigger", "metadata": meta(HOOK),
+            "spec": {
+                "sources": {
+                    "kind": "GitRepo", "names": [REPOSITORY], "watchOn": { "onChangeOnly": false },
+                },
+                "webhook": { "authConfig": { "secretRef": { "name": HOOK }, "key": "token" } },
                 "action": { "kind": "Action", "name": "print" },
             },
         }),

@@ -58,6 +58,9 @@ pub enum Error {
     #[error("cannot start an executor")]
     Executor { source: executor::Error },
 
+    #[error("cannot listen for webhooks on 127.0.0.1")]
+    Listen { source: std::io::Error },
+
     #[error("cannot start a replica")]
     Replica { source: crate::replica::Error },
 
@@ -260,6 +263,23 @@ pub async fn until(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
         tokio::time::sleep(LOOK).await;
     }
     true
+}
+
+/// What `look` finds within `limit`.
+pub(super) async fn until_found<T>(
+    limit: Duration,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> Option<T> {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(found) = look().await {
+            return Some(found);
+        }
+        if Instant::now() >= end {
+            return None;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 async fn site(name: &'static str, folder: &std::path::Path) -> Result<Site, Error> {

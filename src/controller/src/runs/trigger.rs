@@ -6,7 +6,7 @@ use ger_api::status::TriggerState;
 use ger_api::{ScheduleTrigger, TriggerStatus, WebhookTrigger};
 use ger_core::ledger::{self, Live};
 use ger_core::names::{ClusterName, TriggerKey, TriggerKind};
-use ger_core::plan::{Plan, WrongConfig, not_served};
+use ger_core::plan::{Plan, WrongConfig};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Resource;
@@ -95,10 +95,7 @@ impl Trigger {
 
     pub(crate) fn of<K: Kind>(key: &TriggerKey, object: &K) -> Self {
         let meta = object.meta();
-        let plan = match not_served(key.kind) {
-            None => object.plan(&key.cluster),
-            Some(why) => Err(why),
-        };
+        let plan = object.plan(&key.cluster);
         let finalizers = meta.finalizers.iter().flatten();
         Self {
             key: key.clone(),

@@ -1,12 +1,11 @@
 //! What do the sources of a trigger say, and what follows? The checks of one turn.
 
-use std::collections::BTreeSet;
-
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use ger_api::status::{CheckedSource, RunPhase};
+use ger_api::TriggerStatus;
+use ger_api::status::CheckedSource;
 use ger_core::change::Head;
-use ger_core::ledger::{self, Answer, Basis, Check, Firing, Notice, Verdict};
+use ger_core::ledger::{self, Answer, Basis, Check, Firing, Notice, Requested, Verdict};
 use ger_core::plan::{Caution, Plan, Source};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -70,6 +69,16 @@ fn urgency(memory: &OfSource, record: Option<&CheckedSource>, seen: &Seen) -> Ur
     } else {
         Urgency::None
     }
+}
+
+/// Whether somebody asks for the source: by a run that waits for its commit, or because a commit that a
+/// webhook named may still come. What it was told a moment ago it is not asked again at once.
+fn is_asked_for(status: &TriggerStatus, source: &str, memory: &OfSource, now: Timestamp) -> bool {
+    let requests = ledger::requested(status, source);
+    let waits =
+        |(at, known): &(Instant, Vec<Requested>)| *at > Instant::now() && *known == requests;
+    (!requests.is_empty() || ledger::look_again(status, source, now).is_some())
+        && !memory.awaited.as_ref().is_some_and(waits)
 }
 
 /// Why a turn looks at its sources.
@@ -153,10 +162,7 @@ impl Turn<'_> {
         if plan.suspend {
             return Vec::new();
         }
-        let requested: BTreeSet<&str> = ledger::unfinished(&self.trigger.status)
-            .filter(|it| it.phase == RunPhase::Requested)
-            .map(|it| it.source.as_str())
-            .collect();
+        let now = self.fleet.clock.now();
         let mut questions = Vec::new();
         for name in &plan.sources {
             let found = sources::find(self.cluster.stores(), self.key, plan, name);
@@ -164,7 +170,7 @@ impl Turn<'_> {
             let record = self.trigger.status.checked_sources.get(name).map(Box::as_ref);
             let last = record.and_then(|it| it.checked_at).or(self.trigger.status.last_run);
             let nominal = || plan.schedule.as_ref().map_or_else(String::new, |it| it.nominal(last));
-            let is_requested = requested.contains(name.as_str());
+            let is_requested = is_asked_for(&self.trigger.status, name, memory, now);
             let firing = match urgency(memory, record, &seen(plan, &found)) {
                 Urgency::Confirm(nominal) => Firing::Confirm { nominal },
                 Urgency::Now => Firing::Tick { nominal: nominal() },
@@ -244,6 +250,7 @@ impl Turn<'_> {
             cautions: self.cautions(plan),
         };
         let told = self.decide(plan, &name, &check).await?;
+        self.await_commit(&name, &check.answer);
         if !matches!(told, Told::Verdict(Verdict::ConfirmAfter(_))) {
             self.memory.sources.entry(name.clone()).or_default().confirm = None;
         }
@@ -276,6 +283,15 @@ impl Turn<'_> {
             Told::Verdict(Verdict::Nothing | Verdict::Gone | Verdict::Write { .. }) => {}
         }
         Ok(None)
+    }
+
+    /// Sets the time at which the source is asked again for a commit that it does not have yet.
+    fn await_commit(&mut self, name: &str, answer: &Answer) {
+        let (status, now) = (&self.trigger.status, self.fleet.clock.now());
+        let wait =
+            ledger::look_again(status, name, now).filter(|_| matches!(answer, Answer::Head(_)));
+        let awaited = wait.map(|it| (Instant::now() + it, ledger::requested(status, name)));
+        self.memory.sources.entry(name.to_owned()).or_default().awaited = awaited;
     }
 
     /// What is to be said of the sources that work, of all of them as they are now.

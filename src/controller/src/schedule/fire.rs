@@ -225,11 +225,10 @@ impl Turn<'_> {
 
     /// When something is to be done without anybody waking us.
     fn next(&self, plan: &Plan) -> Option<Instant> {
-        let timers = self
-            .memory
-            .sources
-            .values()
-            .flat_map(|it| [it.retry_at, it.confirm.as_ref().map(|it| it.0)]);
+        let timers = self.memory.sources.values().flat_map(|it| {
+            let awaited = it.awaited.as_ref().map(|it| it.0);
+            [it.retry_at, it.confirm.as_ref().map(|it| it.0), awaited]
+        });
         let check = self.memory.next_check.filter(|it| !plan.suspend && *it != Timestamp::MAX);
         let check = check.map(|at| Instant::now() + self.fleet.clock.until(at));
         let pending = self.memory.pending.values().map(|it| it.retry_at);

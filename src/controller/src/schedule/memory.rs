@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ger_core::ledger::Requested;
 use ger_core::schedule::Schedule;
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -71,6 +72,9 @@ pub(super) struct OfSource {
     pub(super) confirm: Option<(Instant, Option<String>)>,
     /// When a failed check is tried again.
     pub(super) retry_at: Option<Instant>,
+    /// When the source is asked again for a commit that a webhook named and it did not have; and the
+    /// requests that wait for it. A further one does not.
+    pub(super) awaited: Option<(Instant, Vec<Requested>)>,
 }
 
 /// What is remembered of a run without a Job.

@@ -7,10 +7,11 @@ use ger_api::status::{CheckedSource, Run, RunPhase, RunReason};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Basis, MOST_UNFINISHED, Notice, Requested, Severity, Verdict, cautions, conditions, due, id,
-    prune, unfinished,
+    Basis, MOST_UNFINISHED, Notice, Requested, Severity, Verdict, cautions, conditions, due, hint,
+    id, prune, unfinished,
 };
 use crate::change::{self, Change, Head};
+use crate::names::Commit;
 use crate::plan::{Caution, Forced, Plan, RunAt};
 
 /// A check that found nothing new writes no more often than this.
@@ -19,6 +20,29 @@ const HEARTBEAT: SignedDuration = SignedDuration::from_hours(1);
 /// From here on a failing source's count is written when it has doubled: that is never more often
 /// than the heartbeat for long, and the count stays honest to a factor of two.
 const FAILURES_WRITTEN_FROM: i64 = 64;
+
+/// How many deliveries a run remembers beside its first. Further ones are checked for all the same.
+const ALSO_ASKED_BY: usize = 16;
+
+/// What asks for a run whose commit is still to be found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asking<'a> {
+    pub(crate) reason: RunReason,
+    pub(crate) occasion: &'a str,
+    pub(crate) forced: Forced,
+    pub(crate) hint: Option<&'a Commit>,
+}
+
+impl<'a> Asking<'a> {
+    pub(crate) fn by_annotation(run_at: &'a RunAt) -> Self {
+        Self {
+            reason: RunReason::Manual,
+            occasion: &run_at.value,
+            forced: run_at.forced,
+            hint: None,
+        }
+    }
+}
 
 /// The next status of a trigger.
 pub(crate) struct Draft<'a> {
@@ -82,15 +106,25 @@ impl<'a> Draft<'a> {
                 && it.phase == RunPhase::Requested
                 && basis.requested.contains(&asked)
         };
-        let answered: Vec<Run> = self.status.runs.extract_if(.., is_answered).collect();
-        for run in answered {
-            self.answer(run, basis, head);
+        let asked: Vec<Run> = self.status.runs.extract_if(.., is_answered).collect();
+        for run in asked {
+            // Nothing new where the caller saw something: the remote does not have it yet.
+            let is_news = self.compare(&basis.source, head).is_change();
+            if !is_news && hint::is_awaited(&self.status, &run, head, self.now) {
+                self.status.runs.push(run);
+            } else {
+                self.answer(run, basis, head);
+            }
         }
     }
 
     /// The runs stand in the order in which they got their commits: the last is the newest.
     fn answer(&mut self, mut run: Run, basis: &Basis, head: &Head) {
         self.is_news = true;
+        if hint::is_met(&run, head) {
+            run.expected_commit = None;
+            run.expected_until = None;
+        }
         let runs_anyway = run.forced || !self.plan.on_change_only;
         if runs_anyway || self.compare(&basis.source, head).is_change() {
             self.start(run, basis, head);
@@ -157,6 +191,9 @@ impl<'a> Draft<'a> {
             forced: false,
             previous_commit: None,
             tag: None,
+            expected_commit: None,
+            expected_until: None,
+            also_asked_by: Vec::new(),
             fingerprint: None,
             unknown: BTreeMap::new(),
         }
@@ -183,22 +220,64 @@ impl<'a> Draft<'a> {
         before.or_else(|| record.previous_commit.clone())
     }
 
-    /// Notes a further request in the one that waits; false if none does.
-    pub(crate) fn bump_request(&mut self, source: &str, run_at: &RunAt) -> bool {
+    /// Notes a further request in the one that waits, and gives that one's id; none if none does.
+    pub(crate) fn bump_request(&mut self, source: &str, asking: &Asking<'_>) -> Option<String> {
         let waits = |it: &&mut Run| it.source == source && it.phase == RunPhase::Requested;
-        let Some(run) = self.status.runs.iter_mut().find(waits) else { return false };
-        run.occasion = Some(run_at.value.clone());
-        run.forced |= run_at.forced == Forced::Yes;
+        let now = self.now;
+        let run = self.status.runs.iter_mut().find(waits)?;
+        let before = run.occasion.replace(asking.occasion.to_owned());
+        if let Some(before) = before.filter(|_| asking.reason == RunReason::Webhook) {
+            run.also_asked_by.push(before);
+            let surplus = run.also_asked_by.len().saturating_sub(ALSO_ASKED_BY);
+            run.also_asked_by.drain(..surplus);
+        }
+        run.forced |= asking.forced == Forced::Yes;
+        hint::expect(run, asking.hint, now);
         self.is_news = true;
-        true
+        Some(run.id.clone())
     }
 
-    pub(crate) fn request(&mut self, source: &str, run_at: &RunAt) {
-        let occasion = Some(run_at.value.clone());
-        let mut run = self.new_run(source, RunReason::Manual, occasion);
-        run.forced = run_at.forced == Forced::Yes;
-        self.recorded.push(run.id.clone());
+    /// Adds a run whose commit is still to be found, and gives its id.
+    pub(crate) fn request(&mut self, source: &str, asking: &Asking<'_>) -> String {
+        let occasion = Some(asking.occasion.to_owned());
+        let mut run = self.new_run(source, asking.reason, occasion);
+        run.forced = asking.forced == Forced::Yes;
+        hint::expect(&mut run, asking.hint, self.now);
+        let id = run.id.clone();
+        self.recorded.push(id.clone());
         self.status.runs.push(run);
+        id
+    }
+
+    /// The unfinished run of a source that this delivery asked for, if there is one.
+    pub(crate) fn asked_by(&self, source: &str, delivery: &str) -> Option<String> {
+        let is_its = |it: &&Run| {
+            it.source == source
+                && (it.occasion.as_deref() == Some(delivery)
+                    || it.also_asked_by.iter().any(|also| also == delivery))
+        };
+        unfinished(&self.status).find(is_its).map(|it| it.id.clone())
+    }
+
+    /// Whether a request for the source waits for its check.
+    pub(crate) fn has_request(&self, source: &str) -> bool {
+        let waits = |it: &Run| it.source == source && it.phase == RunPhase::Requested;
+        self.status.runs.iter().any(waits)
+    }
+
+    /// Ends a batch of calls; nothing where none of them changed anything.
+    pub(crate) fn called(self) -> Option<Box<TriggerStatus>> {
+        if !self.is_news {
+            return None;
+        }
+        match self.write() {
+            Verdict::Write { status, .. } => Some(status),
+            Verdict::Nothing
+            | Verdict::Coalesced
+            | Verdict::CheckAgain
+            | Verdict::ConfirmAfter(_)
+            | Verdict::Gone => None,
+        }
     }
 
     /// Ends a request: its runs and the memory that it was handled are one write.

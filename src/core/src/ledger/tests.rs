@@ -41,6 +41,7 @@ fn plan() -> Plan {
         action: ActionRef { kind: ActionKind::Action, name: "build".to_owned() },
         schedule: Some(Schedule::parse(&ApiSchedule::Interval("10s".to_owned()), None).unwrap()),
         suspend: false,
+        hook: None,
         run_at: None,
         concurrency: ConcurrencyPolicy::Allow,
         starting_deadline: None,

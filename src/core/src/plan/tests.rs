@@ -125,12 +125,6 @@ fn files_are_part_of_a_plan_and_not_of_its_fingerprint() {
 }
 
 #[test]
-fn nothing_runs_half_understood() {
-    assert_eq!(not_served(TriggerKind::Webhook).unwrap().reason, Reason::NotSupportedYet);
-    assert_eq!(not_served(TriggerKind::Schedule), None);
-}
-
-#[test]
 fn a_wish_to_run_now_is_read_from_the_annotations() {
     let run_at =
         |annotations: Value| plan(|it| it["metadata"]["annotations"] = annotations).unwrap().run_at;

@@ -10,10 +10,10 @@ use crate::dev::samples;
 use crate::dev::world::{CLUSTERS, Running, until};
 
 /// How many steps there are.
-pub(super) const COUNT: usize = 9;
+pub(super) const COUNT: usize = 10;
 
 /// A change is seen, cloned and worked on within this where nothing is in the way.
-const SOON: Duration = Duration::from_secs(20);
+pub(super) const SOON: Duration = Duration::from_secs(20);
 /// A crash is noticed when its Leases run out; then the change is seen.
 const AFTER_CRASH: Duration = Duration::from_secs(45);
 /// DESIGN's bound from a crash to the takeover of its shards.
@@ -35,6 +35,7 @@ impl Exercise<'_> {
             5 => ("a replica stops: its shards move at once", self.graceful().await),
             6 => ("a spoke is cut off and returns", self.cut_off().await),
             7 => ("a spoke is removed and added again", self.remove().await),
+            8 => ("a webhook runs once, whoever receives it", self.hooked().await),
             _ => ("every commit ran once, by the API's record", self.counts()),
         }
     }

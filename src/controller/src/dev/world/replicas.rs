@@ -1,11 +1,13 @@
 //! How do replicas come and go in the embedded default? As tasks, each on clients of its own.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ger_core::claim::Takeover;
 use ger_core::names::MemberId;
 use kube::Client;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +28,8 @@ const LEASE: (u64, u64) = (6, 1);
 pub struct Running {
     pub handle: replica::Handle,
     pub member: MemberId,
+    /// Where it answers webhooks.
+    pub webhooks: SocketAddr,
     stop: CancellationToken,
     task: JoinSet<()>,
 }
@@ -55,6 +59,8 @@ impl World {
         let name = format!("replica-{}", self.started);
         let parts = self.parts(&name)?;
         let (member, stop) = (parts.member.clone(), CancellationToken::new());
+        let webhooks = parts.webhooks.as_ref().and_then(|it| it.local_addr().ok());
+        let webhooks = webhooks.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let (handle, running) =
             replica::start(parts, stop.clone()).map_err(|source| Error::Replica { source })?;
         let mut task = JoinSet::new();
@@ -65,7 +71,7 @@ impl World {
                 tracing::error!(replica = name_of_task, "the replica ended: {error:#}");
             }
         });
-        self.replicas.insert(name.clone(), Running { handle, member, stop, task });
+        self.replicas.insert(name.clone(), Running { handle, member, webhooks, stop, task });
         Ok(name)
     }
 
@@ -95,10 +101,21 @@ impl World {
             remotes: Arc::new(remotes),
             clock,
             utility: None,
+            webhooks: Some(listen()?),
             pace: Pace { announce_after: ANNOUNCE_AFTER },
             takeover,
             pod: None,
             settings,
         })
     }
+}
+
+/// A port of this machine's own, for webhooks.
+fn listen() -> Result<TcpListener, Error> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let listener = listener.and_then(|it| {
+        it.set_nonblocking(true)?;
+        TcpListener::from_std(it)
+    });
+    listener.map_err(|source| Error::Listen { source })
 }

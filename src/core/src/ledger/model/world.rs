@@ -352,6 +352,7 @@ fn plan(watched: Watched) -> Plan {
         action: ActionRef { kind: ActionKind::Action, name: "build".to_owned() },
         schedule: None,
         suspend: false,
+        hook: None,
         run_at: None,
         concurrency: ConcurrencyPolicy::Allow,
         starting_deadline: None,

@@ -1,0 +1,157 @@
+//! How much of a body is taken, and how long may it take? All of it is read before anything is answered,
+//! and as little as possible of it is kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+use ger_core::webhook::Verifier;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::answer::Answer;
+
+/// What every body may have without asking: pushes are smaller.
+const FREE: usize = 64 << 10;
+/// What all larger bodies may have at once, in KiB.
+const SHARED: u32 = 96 << 10;
+
+/// Takes bodies.
+#[derive(Clone, Debug)]
+pub(super) struct Bodies {
+    largest: usize,
+    timeout: Duration,
+    room: Arc<Semaphore>,
+}
+
+/// Whether a body is needed after it was verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    Yes,
+    No,
+}
+
+/// A body that arrived, and the place that it takes.
+#[derive(Debug, Default)]
+pub(super) struct Arrived {
+    pub(super) bytes: Bytes,
+    _room: Vec<OwnedSemaphorePermit>,
+}
+
+impl Bodies {
+    pub(super) fn new(largest: usize, timeout: Duration) -> Self {
+        let room = Arc::new(Semaphore::new(SHARED as usize));
+        Self { largest, timeout, room }
+    }
+
+    /// Whether a request says itself that its body is too large.
+    pub(super) fn is_too_large(&self, length: Option<u64>) -> bool {
+        length.is_some_and(|it| usize::try_from(it).is_ok_and(|it| it > self.largest))
+    }
+
+    /// Reads a body to its end, piece by piece through the verifier.
+    pub(super) async fn read(
+        &self,
+        body: Body,
+        keep: Keep,
+        verifier: Option<&mut Verifier>,
+    ) -> Result<Arrived, Answer> {
+        let reading = self.read_all(body, keep, verifier);
+        tokio::time::timeout(self.timeout, reading)
+            .await
+            .unwrap_or_else(|_| Err(Answer::too_slow()))
+    }
+
+    async fn read_all(
+        &self,
+        body: Body,
+        keep: Keep,
+        mut verifier: Option<&mut Verifier>,
+    ) -> Result<Arrived, Answer> {
+        let mut pieces = body.into_data_stream();
+        let (mut bytes, mut room) = (BytesMut::new(), Vec::new());
+        let (mut length, mut paid) = (0_usize, FREE);
+        while let Some(piece) = pieces.next().await {
+            let piece = piece.map_err(|_| Answer::broken_body())?;
+            length = length.saturating_add(piece.len());
+            if length > self.largest {
+                return Err(Answer::too_large());
+            }
+            if let Some(verifier) = &mut verifier {
+                verifier.update(&piece);
+            }
+            if keep == Keep::No {
+                continue;
+            }
+            if length > paid {
+                // Its length may be unknown: it pays twice as much each time, as its buffer grows.
+                let more = length.max(paid.saturating_mul(2)).saturating_sub(paid);
+                room.push(self.pay(more)?);
+                paid = paid.saturating_add(more);
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(Arrived { bytes: bytes.freeze(), _room: room })
+    }
+
+    fn pay(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Answer> {
+        let kilobytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+        Arc::clone(&self.room).try_acquire_many_owned(kilobytes).map_err(|_| Answer::busy())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+
+    use super::*;
+
+    fn chunks(count: usize, size: usize) -> Body {
+        let chunks = (0..count).map(move |_| Ok::<_, std::convert::Infallible>(vec![b'x'; size]));
+        Body::from_stream(futures::stream::iter(chunks))
+    }
+
+    #[tokio::test]
+    async fn a_body_arrives_whole_or_not_at_all() {
+        let bodies = Bodies::new(100_000, Duration::from_secs(30));
+
+        let whole = bodies.read(chunks(10, 10_000), Keep::Yes, None).await.unwrap();
+        let longer = bodies.read(chunks(11, 10_000), Keep::Yes, None).await.unwrap_err();
+        let dropped = bodies.read(chunks(10, 10_000), Keep::No, None).await.unwrap();
+
+        assert_eq!(whole.bytes.len(), 100_000);
+        assert_eq!(longer.code, StatusCode::PAYLOAD_TOO_LARGE);
+        assert!(dropped.bytes.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_never_ends_is_given_up() {
+        let bodies = Bodies::new(100, Duration::from_secs(30));
+        let begun = tokio::time::Instant::now();
+        let slow = futures::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, std::convert::Infallible>("x"), ()))
+        });
+
+        let told = bodies.read(Body::from_stream(slow), Keep::Yes, None).await.unwrap_err();
+
+        assert_eq!(told.code, StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(begun.elapsed(), Duration::from_secs(30));
+    }
+
+    #[tokio::test]
+    async fn many_large_bodies_at_once_take_a_bounded_place_and_small_ones_always_fit() {
+        let bodies = Bodies::new(3 << 20, Duration::from_secs(30));
+        let mut held = Vec::new();
+        while let Ok(arrived) = bodies.read(chunks(3, 1 << 20), Keep::Yes, None).await {
+            held.push(arrived);
+            assert!(held.len() < 100, "no end");
+        }
+
+        assert!(held.len() >= 24, "{}", held.len());
+        assert!(bodies.read(chunks(1, FREE), Keep::Yes, None).await.is_ok());
+        held.clear();
+        assert!(bodies.read(chunks(3, 1 << 20), Keep::Yes, None).await.is_ok());
+    }
+}
