@@ -38,6 +38,12 @@ impl Cluster {
         &self.kubeconfig
     }
 
+    /// Creates triggers of the sources and the action that are there.
+    pub(crate) fn seed_more(&mut self, count: usize) -> anyhow::Result<()> {
+        self.peer.ask(&format!("{count}"))?;
+        Ok(())
+    }
+
     /// Creates triggers; says how many bytes of JSON each is on average.
     pub(crate) fn seed(&mut self, seeds: &Seeds) -> anyhow::Result<u64> {
         let Seeds { count, url, commit } = seeds;
@@ -85,14 +91,18 @@ pub(crate) struct Seeds {
 impl Seeds {
     async fn sow(&self, client: &Client) -> anyhow::Result<usize> {
         let params = PostParams { field_manager: Some("kubectl".to_owned()), ..Default::default() };
-        for i in 0..REPOSITORIES {
+        // They are there already where no address is given.
+        let repositories = if self.url.is_empty() { 0 } else { REPOSITORIES };
+        for i in 0..repositories {
             let url = format!("{}-app-{i}", self.url);
             let repo = object("GitRepo", &format!("app-{i}"), &json!({ "repoUri": url }));
             let repos = Api::<GitRepo>::namespaced(client.clone(), APPS);
             repos.create(&params, &serde_json::from_value(repo)?).await?;
         }
-        let action = serde_json::from_value(object("Action", "deploy", &json!({})))?;
-        Api::<Action>::namespaced(client.clone(), APPS).create(&params, &action).await?;
+        if repositories > 0 {
+            let action = serde_json::from_value(object("Action", "deploy", &json!({})))?;
+            Api::<Action>::namespaced(client.clone(), APPS).create(&params, &action).await?;
+        }
         let mut bytes = 0;
         for i in 0..self.count {
             bytes += self.trigger(client, &params, i).await?;

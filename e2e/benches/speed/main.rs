@@ -9,6 +9,7 @@ mod burst;
 mod checks;
 mod cluster;
 mod hold;
+mod hooks;
 #[cfg(feature = "libgit2")]
 mod original;
 mod process;
@@ -38,6 +39,8 @@ fn main() -> anyhow::Result<()> {
         Some("remotes") => threads()?.block_on(remotes::serve()),
         Some("cluster") => threads()?.block_on(cluster::serve()),
         Some("stores") => threads()?.block_on(hold::stores(&arguments[1..])),
+        // On one core.
+        Some("hooked") => workers(1)?.block_on(hooks::serve(&arguments[1..])),
         Some("replica") => threads()?.block_on(hold::replica(&arguments[1..])),
         _ => measure(&arguments),
     }
@@ -48,6 +51,13 @@ fn threads() -> anyhow::Result<tokio::runtime::Runtime> {
     // Losing the race means that somebody else has chosen: as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// The same with so many threads.
+fn workers(count: usize) -> anyhow::Result<tokio::runtime::Runtime> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    Ok(builder.worker_threads(count).enable_all().build()?)
 }
 
 /// `cargo bench` alone is a whole run and leaves a report. With the name of a part only that is measured
@@ -64,6 +74,7 @@ fn measure(arguments: &[String]) -> anyhow::Result<()> {
             report::checks::all(&mut text, &checks, clone(&remotes, effort)?)?;
         }
         Some("bursts") => report::checks::bursts(&mut text, &burst::measure(&Remotes::start()?)?)?,
+        Some("hooks") => hooks::measure(&Remotes::start()?)?.report(&mut text)?,
         Some("held") => report::memory(&mut text, &hold::measure(&Remotes::start()?)?)?,
         _ => schedule(&folder),
     }
@@ -78,6 +89,7 @@ fn measure(arguments: &[String]) -> anyhow::Result<()> {
         clone: clone(&remotes, effort)?,
         bursts: burst::measure(&remotes)?,
         held: hold::measure(&remotes)?,
+        hooks: hooks::measure(&remotes)?,
     };
     let path = folder.join("report.md");
     std::fs::write(&path, figures.report()?)

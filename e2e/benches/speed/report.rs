@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::burst::Burst;
 use crate::checks::Checks;
 use crate::hold::{HELD, Held};
+use crate::hooks::Hooks;
 use crate::process::Spent;
 use crate::scheduler::{FLEETS, SHARDS, TRIGGERS};
 
@@ -28,6 +29,7 @@ pub(crate) struct Figures {
     pub(crate) clone: Option<Spent>,
     pub(crate) bursts: Vec<Burst>,
     pub(crate) held: Held,
+    pub(crate) hooks: Hooks,
 }
 
 impl Figures {
@@ -38,6 +40,7 @@ impl Figures {
         checks::bursts(&mut text, &self.bursts)?;
         self.scheduler(&mut text)?;
         memory(&mut text, &self.held)?;
+        self.hooks.report(&mut text)?;
         Ok(text)
     }
 
