@@ -7,6 +7,7 @@
 //! ```
 
 mod configuration;
+mod identity;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub use self::identity::{member_name, nonce, own_pod};
 use crate::checks::{self, Remotes};
 use crate::clock::Clock;
 use crate::clusters::{self, Connect, State};
@@ -484,37 +486,4 @@ fn shard_settings(parts: &Parts) -> shards::Settings {
         owner: parts.pod.clone(),
         takeover: parts.takeover,
     }
-}
-
-/// The Pod that this process runs in, where its name and uid are in `POD_NAME` and `POD_UID`.
-pub fn own_pod() -> Option<OwnerReference> {
-    let value = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
-    Some(OwnerReference {
-        api_version: "v1".to_owned(),
-        kind: "Pod".to_owned(),
-        name: value("POD_NAME")?,
-        uid: value("POD_UID")?,
-        controller: None,
-        block_owner_deletion: None,
-    })
-}
-
-/// A name for this process: the Pod's, else the host's, with a nonce, so that no two are alike.
-pub fn member_name(clock: &Clock) -> String {
-    let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
-    let host =
-        host.ok().filter(|it| !it.is_empty()).unwrap_or_else(|| "git-events-runner".to_owned());
-    format!("{host}-{}", nonce(clock))
-}
-
-fn hex(bytes: [u8; 4]) -> String {
-    format!("{:08x}", u32::from_be_bytes(bytes))
-}
-
-/// Eight characters that differ from process to process.
-pub fn nonce(clock: &Clock) -> String {
-    use sha2::Digest as _;
-    let of = clock.now().as_nanosecond().unsigned_abs() ^ (u128::from(std::process::id()) << 64);
-    let digest = sha2::Sha256::digest(of.to_be_bytes());
-    hex(digest.first_chunk::<4>().copied().unwrap_or_default())
 }
