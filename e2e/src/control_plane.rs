@@ -28,7 +28,7 @@ const LONG: Duration = Duration::from_mins(3);
 /// The cluster's own controllers that a Job needs, from its Pods to its end.
 const CONTROLLERS: &str = "job-controller,garbage-collector-controller,namespace-controller,\
     ttl-after-finished-controller,serviceaccount-controller,pod-garbage-collector-controller,\
-    root-ca-certificate-publisher-controller";
+    root-ca-certificate-publisher-controller,serviceaccount-token-controller";
 
 /// Which objects' creations are counted: all that clients ask for, by name and answer.
 const AUDIT: &str = r#"{
@@ -190,6 +190,7 @@ impl ControlPlane {
         let arguments = [
             format!("--kubeconfig={}", self.path("kubeconfig")),
             format!("--root-ca-file={}", self.path("ca.crt")),
+            format!("--service-account-private-key-file={}", self.path("signer.key")),
             format!("--controllers={CONTROLLERS}"),
             "--leader-elect=false".to_owned(),
             "--secure-port=0".to_owned(),

@@ -58,6 +58,10 @@ impl Site {
         self.admin.clone()
     }
 
+    pub async fn create_namespace(&self, name: &str) {
+        create_namespace(&self.admin, name).await;
+    }
+
     /// How many Jobs were ever created, by the API's own record.
     pub fn jobs_created(&self) -> usize {
         match &self.served {
@@ -103,26 +107,29 @@ impl World {
 
     /// A cluster with our CRDs that runs Jobs as processes.
     pub async fn site(&mut self, name: &'static str) -> Site {
-        let mut site = match Assets::from_env() {
-            None => self.sandbox(name).await,
-            Some(assets) => self.control_plane(name, &assets).await,
-        };
+        let mut site = self.bare(name).await;
         install_crds(&site.admin, keep).await;
         for namespace in [HOME, crate::objects::APPS] {
             create_namespace(&site.admin, namespace).await;
         }
         rights::grant(&site.admin, name, &Reach::All).await;
-        if let Served::Sandbox { sandbox, .. } = &site.served {
-            sandbox.enforce_rbac();
-        }
         let admin = std::fs::read_to_string(&site.kubeconfig).expect("it was written");
         let kubeconfig = rights::kubeconfig(&site.admin, name, &admin).await;
         site.controller = self.keep(&format!("{name}-controller"), &kubeconfig);
         site
     }
 
+    /// A cluster that runs Jobs as processes, and has nothing of ours.
+    pub async fn bare(&mut self, name: &'static str) -> Site {
+        match Assets::from_env() {
+            None => self.sandbox(name).await,
+            Some(assets) => self.control_plane(name, &assets).await,
+        }
+    }
+
     async fn sandbox(&mut self, name: &'static str) -> Site {
         let sandbox = Sandbox::new(name);
+        sandbox.enforce_rbac();
         let server = sandbox.serve(([127, 0, 0, 1], 0).into()).await;
         let server = server.expect("a free port is found");
         self.background.spawn(sandbox.controllers().without_jobs().run());
@@ -184,6 +191,21 @@ impl World {
         let secret = serde_json::from_value(secret).expect("it is a Secret");
         let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(hub.admin(), HOME);
         secrets.create(&PostParams::default(), &secret).await.expect("the hub takes a Secret");
+    }
+
+    /// Runs one of the program's commands for operators, and gives whether it succeeded and what it printed.
+    pub async fn operate(&self, arguments: &[&str]) -> (bool, String) {
+        let command = Command::new(&self.program)
+            .args(arguments)
+            .env("HOME", self.folder.path())
+            .env_remove("KUBECONFIG")
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = timeout(LONG * 2, command).await.expect("a command ends in time");
+        let output = output.expect("the program can be started");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
     }
 
     /// Starts the program as in production, against a hub.

@@ -22,9 +22,10 @@ const HEADS: [&str; 2] = [
      `crds.install=false` leaves them to somebody else.\n\nWhat the controller may do, and why, is in \
      `docs/permissions.md`. Without any values it starts Jobs and reads Secrets in its\nown namespace only.\n",
     "# git-events-runner-spoke\n\nWhat git-events-runner on a hub needs in another cluster: the definitions of \
-     its kinds, a service account, and its rights.\nNothing runs here but Jobs.\n\n    helm install \
-     git-events-runner charts/git-events-runner-spoke --namespace git-events-runner --create-namespace\n\nThe \
-     definitions are kept when the release goes. Where they are there already, add `--take-ownership`. What \
+     its kinds, a service account, and its rights.\nNothing runs here but Jobs. `git-events-runner cluster \
+     add` makes the same without Helm.\n\n    helm install git-events-runner-spoke charts/git-events-runner-spoke \
+     --namespace git-events-runner --create-namespace\n    git-events-runner cluster add NAME --context THIS \
+     --hub-context HUB\n\nThe definitions are kept when the release goes. Where they are there already, add `--take-ownership`. What \
      the controller\nmay do, and why, is in `docs/permissions.md`.\n",
 ];
 
@@ -158,8 +159,8 @@ fn leaves(path: &str, value: &Value) -> Vec<String> {
 fn properties(path: &str, schema: &Value, found: &mut BTreeSet<String>) {
     for (key, inner) in schema["properties"].as_object().into_iter().flatten() {
         let path = join(path, key);
-        // What somebody writes into `issuerRef` is his own.
-        if path == "certificate.issuerRef" {
+        // Of these there is nothing unless somebody says so.
+        if ["certificate.issuerRef", "runtimeConfig.action.podSecurity"].contains(&path.as_str()) {
             continue;
         }
         properties(&path, inner, found);

@@ -61,6 +61,17 @@ async fn the_defaults_of_the_chart_are_those_of_the_program() {
     assert_eq!(action, git_events_runner::config::Action::default());
 }
 
+/// What the program prints for a chart is what the chart has.
+#[test]
+fn the_runtime_configuration_is_the_one_that_the_program_prints() {
+    let path = format!("{}/values.yaml", chart("git-events-runner"));
+    let values: Value = serde_saphyr::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let printed = git_events_runner::config::Runtime::helm_template();
+    let printed: Value = serde_saphyr::from_str(&printed).unwrap();
+
+    assert_eq!(values["runtimeConfig"], printed);
+}
+
 /// Stories, `dev` and `cluster add` grant what the charts grant, by the same names.
 #[tokio::test]
 async fn the_charts_grant_what_the_program_grants() {

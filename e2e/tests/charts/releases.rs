@@ -189,8 +189,9 @@ async fn rights_are_bound_where_the_values_say() {
         ("create", "rolebindings.rbac.authorization.k8s.io", "home", false),
         ("create", "serviceaccounts/token", "home", false),
     ] {
+        let (resource, part) = resource.split_once('/').unwrap_or((resource, ""));
         let asked = ["auth", "can-i", verb, resource, "--namespace", namespace, "--as", user];
-        let said = kubectl.ask(&asked, "").await;
+        let said = kubectl.ask(&[&asked[..], &["--subresource", part]].concat(), "").await;
 
         let answer = said.out.trim();
         assert_eq!(answer == "yes", may, "{verb} {resource} in {namespace}: {said:?}");

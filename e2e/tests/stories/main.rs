@@ -15,6 +15,7 @@ mod files;
 mod git;
 mod hooks;
 mod hostile;
+mod joining;
 mod outcomes;
 mod permissions;
 mod queue;

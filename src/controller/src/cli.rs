@@ -50,6 +50,11 @@ enum Command {
         #[command(subcommand)]
         command: trigger::Command,
     },
+    /// Add clusters to a hub, list them, rotate their tokens, and remove them.
+    Cluster {
+        #[command(subcommand)]
+        command: crate::commands::cluster::Command,
+    },
     /// Try it on a laptop: a hub, two spokes, three replicas, a Git server and an executor, in one process.
     #[cfg(feature = "dev")]
     Dev(crate::dev::Args),
@@ -123,6 +128,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Trigger { command } => drive(Box::pin(of_trigger(command)))?,
+        Command::Cluster { command } => {
+            drive(Box::pin(crate::commands::cluster::run(&command, &print)))??;
+            Ok(ExitCode::SUCCESS)
+        }
         #[cfg(feature = "dev")]
         Command::Dev(arguments) => {
             if arguments.logs {
@@ -150,6 +159,11 @@ async fn of_trigger(command: trigger::Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// A line for the person who waits; nobody is left to tell when stdout is closed.
+fn print(line: &str) {
+    drop(writeln!(io::stdout().lock(), "{line}"));
 }
 
 fn write_crds(folder: &Path) -> anyhow::Result<()> {

@@ -1,4 +1,8 @@
-//! What can a person ask for on a command line, beside a replica? Each subcommand says it to a writer and
-//! gives an exit code; `cli` parses and prints.
+//! What can a person ask for on a command line, beside a replica? Each subcommand says it to a writer or
+//! line by line; `cli` parses and prints.
 
+pub mod cluster;
 pub mod trigger;
+
+/// Tells the person who waits.
+pub type Say<'a> = &'a (dyn Fn(&str) + Send + Sync);

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 /// The group of roles and bindings.
 const GROUP: &str = "rbac.authorization.k8s.io";
 
+/// What stands in the rules for the ConfigMap of a release.
+const CONFIG_MAP: &str = "git-events-runner-config";
+
 /// Which of the charts a cluster gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
@@ -135,7 +138,12 @@ impl Account {
     }
 
     fn rules(&self, areas: &[Area]) -> Value {
-        let all: Vec<PolicyRule> = areas.iter().flat_map(|area| rules(self.place, *area)).collect();
+        let each = areas.iter().flat_map(|area| rules(self.place, *area));
+        let mut all: Vec<PolicyRule> = each.collect();
+        let names = all.iter_mut().flat_map(|it| it.resource_names.iter_mut().flatten());
+        for name in names.filter(|it| *it == CONFIG_MAP) {
+            *name = format!("{}-config", self.name);
+        }
         json!({ "rules": all })
     }
 
@@ -175,14 +183,21 @@ pub async fn grant(client: &Client, manager: &str, account: &Account) -> kube::R
 
 /// Applies one object, whatever its kind.
 pub(crate) async fn apply(client: &Client, manager: &str, object: &Value) -> kube::Result<()> {
+    let params = PatchParams::apply(manager).force();
+    let (api, name) = place(client, object);
+    api.patch(name, &params, &Patch::Apply(object)).await.map(drop)
+}
+
+/// Where an object is, or would be: the objects of its kind, and its name.
+pub(crate) fn place<'a>(client: &Client, object: &'a Value) -> (Api<DynamicObject>, &'a str) {
     let text = |path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default();
     let version = text("/apiVersion");
     let (group, version) = version.split_once('/').unwrap_or(("", version));
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("/kind")));
-    let api: Api<DynamicObject> = match object["metadata"]["namespace"].as_str() {
+    let api = match object["metadata"]["namespace"].as_str() {
         Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
         None => Api::all_with(client.clone(), &resource),
     };
-    let params = PatchParams::apply(manager).force();
-    api.patch(text("/metadata/name"), &params, &Patch::Apply(object)).await.map(drop)
+    let name = object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+    (api, name)
 }

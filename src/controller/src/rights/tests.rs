@@ -1,3 +1,5 @@
+//! Do the rules read, and do they become the objects that the charts make?
+
 use super::*;
 
 fn account(place: Place, jobs: Reach) -> Account {

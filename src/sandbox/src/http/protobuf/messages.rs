@@ -259,7 +259,7 @@ const DEPLOYMENT: Message = &[
 const NO_STATUS: (u64, &str, Holds) = (3, "status", One(&[]));
 
 const ACCESS_REVIEW: Message = &[
-    (1, "metadata", One(METADATA)),
+    (1, "metadata", Nothing),
     (
         2,
         "spec",
@@ -284,16 +284,16 @@ const ACCESS_REVIEW: Message = &[
 ];
 
 const RULES_REVIEW: Message = &[
-    (1, "metadata", One(METADATA)),
+    (1, "metadata", Nothing),
     (2, "spec", One(&[(1, "namespace", Text)])),
     (3, "status", One(&[(3, "incomplete", Switch)])),
 ];
 
 const SUBJECT_REVIEW: Message =
-    &[(1, "metadata", One(METADATA)), (2, "status", One(&[(1, "userInfo", One(&[]))]))];
+    &[(1, "metadata", Nothing), (2, "status", One(&[(1, "userInfo", One(&[]))]))];
 
 const TOKEN_REQUEST: Message = &[
-    (1, "metadata", One(METADATA)),
+    (1, "metadata", Nothing),
     (
         2,
         "spec",
