@@ -6,10 +6,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use k8s_openapi::api::{
-    batch::v1::Job,
-    core::v1::{ConfigMap, Pod},
-};
+use k8s_openapi::api::{batch::v1::Job, core::v1::ConfigMap};
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams, PostParams},
@@ -20,7 +17,7 @@ use kube::{
         watcher,
     },
 };
-use kube_sandbox::{Outcome, Sandbox, Script};
+use kube_sandbox::{Outcome, Run, Sandbox, Script};
 use serde_json::json;
 use tokio::{task::JoinSet, time::Instant};
 
@@ -46,7 +43,7 @@ async fn reconcile(config: Arc<ConfigMap>, client: Arc<Client>) -> Result<Action
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let sandbox = Sandbox::new("example");
     let client = Client::new(sandbox.client_router("controller"), "default");
-    let takes_an_hour = Script(|_: &Pod| (Duration::from_hours(1), Outcome::exit(0)));
+    let takes_an_hour = Script(|_: &Run| (Duration::from_hours(1), Outcome::exit(0)));
     let mut tasks = JoinSet::new();
     tasks.spawn(sandbox.run_controllers());
     tasks.spawn(sandbox.run_pods(takes_an_hour));

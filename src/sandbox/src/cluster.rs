@@ -21,7 +21,8 @@ use crate::{
     fault::Faults,
     http::Caller,
     object,
-    store::State,
+    pods::logs::Logs,
+    store::{Key, State},
     tls::Authority,
 };
 
@@ -31,6 +32,7 @@ pub(crate) struct Cluster {
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     pub(crate) accesses: Accesses,
+    pub(crate) logs: Logs,
     state: Mutex<State>,
     /// Founded when the first asks: most clusters have no servers.
     authority: OnceLock<Authority>,
@@ -58,6 +60,7 @@ impl Cluster {
             clock: Clock::start(),
             faults: Faults::default(),
             accesses: Accesses::default(),
+            logs: Logs::default(),
             state: Mutex::new(State::new(&name)),
             authority: OnceLock::new(),
             has_rbac: AtomicBool::new(false),
@@ -162,6 +165,29 @@ impl Cluster {
         let state = self.lock();
         state.changed.send_modify(|_| {});
         state.tables.values().for_each(|it| it.changed.send_modify(|_| {}));
+    }
+
+    /// Adds to the log of a container of the Pod that has the name now; nobody could read that of none.
+    pub(crate) fn append_log(&self, pod: &Key, container: &str, text: &str) {
+        let uid = self
+            .lock()
+            .find("pods", pod)
+            .map(|it| it.value.peek(|pod| object::uid(pod).to_owned()));
+        if let Some(uid) = uid {
+            self.logs.append((pod, &uid), container, (self.now(), text));
+        }
+        self.tidy_logs();
+    }
+
+    /// Removes the logs of Pods that are gone, now and then.
+    pub(crate) fn tidy_logs(&self) {
+        if !self.logs.are_many() {
+            return;
+        }
+        let state = self.lock();
+        self.logs.keep(|pod, uid| {
+            state.find("pods", pod).is_some_and(|it| it.value.peek(|pod| object::uid(pod) == uid))
+        });
     }
 
     /// The store. A panic under the lock is a bug of a test that has failed already: the rest of

@@ -4,6 +4,7 @@ pub(crate) mod broken;
 mod discovery;
 mod health;
 mod json_path;
+mod log;
 mod media;
 mod openapi;
 mod protobuf;

@@ -41,7 +41,7 @@ pub use crate::{
     controllers::Controllers,
     error::Error,
     fault::{Failure, Fault, FaultKind, Latency, Mishap, Requests},
-    pods::{Executor, Outcome, Run, Script, Succeed},
+    pods::{Executor, Outcome, Output, Run, Script, Succeed},
     sandbox::Sandbox,
     server::Server,
 };

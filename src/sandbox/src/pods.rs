@@ -1,36 +1,39 @@
 //! Who runs the Pods of a sandbox? Whoever it is given: what succeeds at once, what follows a script,
 //! or what runs them for real. This stands in for scheduler and kubelet.
+//! ```text
+//! node (which Pods are here) -> life (one Pod's containers) -> Executor (one container)
+//!                                  \-> desk, progress (what its status says)   logs
+//! ```
 
-mod status;
+mod desk;
+mod life;
+pub(crate) mod logs;
+mod node;
+mod progress;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
-use serde_json::Value;
-use tokio::{
-    sync::watch,
-    task::{AbortHandle, JoinSet},
-    time::sleep,
-};
+use k8s_openapi::api::core::v1::{Container, Pod};
+use tokio::{sync::watch, time::sleep};
 
-use crate::{
-    api::delete::{Deletion, Propagation},
-    cluster::Cluster,
-    controllers::Hand,
-    object,
-    store::Key,
-};
+use self::{desk::Desk, progress::Place};
 
-const NAME: &str = "kubelet";
-/// The pause before a container starts again; it doubles each time, up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_secs(10);
-const LONGEST_PAUSE: Duration = Duration::from_mins(5);
+pub(crate) use self::node::run;
 
-/// What runs the containers of a Pod. Any function from a [`Run`] to a future of an [`Outcome`] is one.
+/// What runs the containers of Pods, one at a time. Any function from a [`Run`] to a future of an
+/// [`Outcome`] is one, whose containers start at once.
+///
+/// Init containers come in their order, the others side by side; the cluster starts a container again
+/// where its Pod says so, and asks again for one that could not start.
 pub trait Executor: Send + Sync + 'static {
-    /// Runs the containers once. The future is dropped when the Pod's grace period is over.
+    /// Runs the container once. It counts as started when [`Run::starts`] says so. The future is
+    /// dropped when the Pod's time is over.
     fn run(&self, run: Run) -> impl Future<Output = Outcome> + Send + 'static;
+
+    /// Nothing of the Pod runs any more: what was kept for it may go.
+    fn forget(&self, pod: &Pod) {
+        let _ = pod;
+    }
 }
 
 impl<F, Fut> Executor for F
@@ -39,11 +42,12 @@ where
     Fut: Future<Output = Outcome> + Send + 'static,
 {
     fn run(&self, run: Run) -> impl Future<Output = Outcome> + Send + 'static {
+        run.starts();
         self(run)
     }
 }
 
-/// All Pods succeed at once.
+/// All containers succeed at once.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Succeed;
 
@@ -53,16 +57,19 @@ impl Executor for Succeed {
     }
 }
 
-/// Pods end as a function says: how, and after how long by tokio's clock.
+/// Containers end as a function says: how, and after how long by tokio's clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Script<F>(pub F);
 
 impl<F> Executor for Script<F>
 where
-    F: Fn(&Pod) -> (Duration, Outcome) + Send + Sync + 'static,
+    F: Fn(&Run) -> (Duration, Outcome) + Send + Sync + 'static,
 {
     fn run(&self, run: Run) -> impl Future<Output = Outcome> + Send + 'static {
-        let (takes, outcome) = (self.0)(&run.pod);
+        let (takes, outcome) = (self.0)(&run);
+        if matches!(outcome, Outcome(Kind::Ended { .. })) {
+            run.starts();
+        }
         async move {
             sleep(takes).await;
             outcome
@@ -70,170 +77,107 @@ where
     }
 }
 
-/// A Pod whose containers are to run.
+/// A container that is to run, once.
 #[derive(Debug)]
 pub struct Run {
     /// The Pod as it was when it was placed.
-    pub pod: Pod,
+    pub pod: Arc<Pod>,
+    /// The container, one of the Pod's.
+    pub container: Container,
+    /// How often it was started before.
+    pub restarts: u32,
+    output: Output,
     stop: watch::Receiver<bool>,
 }
 
 impl Run {
+    /// Says that the container has started: everything it needs is there.
+    pub fn starts(&self) {
+        self.output.desk.start(self.output.place);
+    }
+
+    /// Says why the container cannot start yet, such as `CreateContainerConfigError`, while the executor
+    /// waits for what is missing.
+    pub fn waits(&self, reason: &str, message: &str) {
+        self.output.desk.wait(self.output.place, (reason, message));
+    }
+
+    /// Writes to the container's log.
+    pub fn write(&self, text: &str) {
+        self.output.write(text);
+    }
+
+    /// Where what the container writes goes, for somebody else to write there.
+    pub fn output(&self) -> Output {
+        self.output.clone()
+    }
+
     /// Returns when the Pod's deletion is asked for: from now its grace period runs.
-    pub async fn asked_to_stop(&mut self) {
-        if self.stop.wait_for(|it| *it).await.is_err() {
+    pub async fn asked_to_stop(&self) {
+        if self.stop.clone().wait_for(|it| *it).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// How the containers of a Pod have ended.
+/// The log of a container.
+#[derive(Debug, Clone)]
+pub struct Output {
+    desk: Arc<Desk>,
+    place: Place,
+}
+
+impl Output {
+    /// Adds to the log.
+    pub fn write(&self, text: &str) {
+        self.desk.write(self.place, text);
+    }
+}
+
+/// What has become of a container that was to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// Zero is success.
-    pub exit_code: i32,
-    /// What the first container wrote.
-    pub log: String,
+pub struct Outcome(Kind);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    Ended { code: i32, reason: String, message: String, log: String },
+    Waits { reason: String, message: String },
 }
 
 impl Outcome {
-    /// An end that left nothing in the log.
-    pub fn exit(exit_code: i32) -> Self {
-        Self { exit_code, log: String::new() }
+    /// It has ended; zero is success.
+    pub fn exit(code: i32) -> Self {
+        let reason = if code == 0 { "Completed" } else { "Error" };
+        let (reason, message, log) = (reason.to_owned(), String::new(), String::new());
+        Self(Kind::Ended { code, reason, message, log })
     }
-}
 
-/// A Pod that was placed here.
-struct Placed {
-    key: Key,
-    stop: watch::Sender<bool>,
-    task: AbortHandle,
-}
-
-/// Runs the Pods of a cluster until this is dropped.
-pub(crate) async fn run(cluster: Arc<Cluster>, executor: impl Executor) {
-    let Some(mut changed) = cluster.lock().tables.get("pods").map(|it| it.changed.subscribe())
-    else {
-        return;
-    };
-    let executor = Arc::new(executor);
-    let mut placed: HashMap<String, Placed> = HashMap::new();
-    let mut tasks = JoinSet::new();
-    loop {
-        changed.mark_unchanged();
-        for pod in waiting(&cluster, &placed) {
-            let (stop, asked) = watch::channel(false);
-            let (uid, key) = (object::uid(&pod).to_owned(), Key::of(&pod));
-            let work = work(Arc::clone(&cluster), Arc::clone(&executor), (key.clone(), asked));
-            let task = tasks.spawn(work);
-            placed.insert(uid, Placed { key, stop, task });
-        }
-        let due = end_deleted(&cluster, &mut placed);
-        tokio::select! {
-            ended = changed.changed() => if ended.is_err() { return },
-            Some(_) = tasks.join_next() => {}
-            () = crate::controllers::pause(due) => {}
-        }
+    /// It was killed because it took too much memory.
+    pub fn out_of_memory() -> Self {
+        Self::exit(137).because("OOMKilled", "")
     }
-}
 
-/// Pods that nobody runs yet.
-fn waiting(cluster: &Cluster, placed: &HashMap<String, Placed>) -> Vec<Value> {
-    let state = cluster.lock();
-    let pods = state.tables.get("pods").into_iter().flat_map(|it| it.objects.values());
-    let waiting = pods.filter(|it| {
-        let pod = &*it.value;
-        object::text(pod, "/status/phase") == "Pending"
-            && object::text(pod, "/spec/nodeName").is_empty()
-            && object::items(pod, "/spec/schedulingGates").next().is_none()
-            && !object::is_deleting(pod)
-            && !placed.contains_key(object::uid(pod))
-    });
-    waiting.map(|it| it.value.clone()).collect()
-}
-
-/// Tells Pods that they are to go, and ends those whose time is over; when the next one's is.
-fn end_deleted(cluster: &Cluster, placed: &mut HashMap<String, Placed>) -> Option<Duration> {
-    let now = cluster.now();
-    let mut next: Option<Duration> = None;
-    placed.retain(|uid, it| {
-        let pod = current(cluster, &it.key);
-        let Some(pod) = pod.filter(|pod| object::uid(pod) == uid) else {
-            it.task.abort();
-            return false;
-        };
-        if !object::is_deleting(&pod) {
-            return true;
-        }
-        it.stop.send_replace(true);
-        let over: Timestamp = object::meta(&pod, "deletionTimestamp").parse().unwrap_or(now);
-        let left = Duration::try_from(over.duration_since(now)).unwrap_or_default();
-        if left.is_zero() || it.task.is_finished() {
-            it.task.abort();
-            if !it.task.is_finished() {
-                write(cluster, &it.key, |pod| status::ended(pod, &Outcome::exit(137), now));
-            }
-            end(cluster, &pod);
-            return false;
-        }
-        next = next.into_iter().chain([left]).min();
-        true
-    });
-    next
-}
-
-fn current(cluster: &Cluster, key: &Key) -> Option<Value> {
-    cluster.lock().find("pods", key).map(|it| it.value.clone())
-}
-
-/// The kubelet's last word: nothing of the Pod runs any more.
-fn end(cluster: &Cluster, pod: &Value) {
-    let state = &mut *cluster.lock();
-    let mut hand = Hand { state, now: cluster.now(), client: NAME };
-    let Some(pods) = hand.resource("", "pods") else { return };
-    let deletion = Deletion::of(object::uid(pod), Propagation::Background).within(0);
-    let _ended = hand.delete(&pods, pod, &deletion);
-}
-
-/// Changes a Pod where it is kept.
-fn write(cluster: &Cluster, key: &Key, change: impl FnOnce(&mut Value)) {
-    let state = &mut *cluster.lock();
-    let Some(stored) = state.find("pods", key) else { return };
-    let mut pod = stored.value.clone();
-    change(&mut pod);
-    if stored.value != pod {
-        state.put("pods", pod);
+    /// It could not start, and is asked for again later: with `ErrImagePull` the pauses are those of an
+    /// image that cannot be pulled.
+    pub fn waits(reason: &str, message: &str) -> Self {
+        Self(Kind::Waits { reason: reason.to_owned(), message: message.to_owned() })
     }
-}
 
-/// One Pod's life: it is placed, runs, and starts again as its policy says.
-async fn work(
-    cluster: Arc<Cluster>,
-    executor: Arc<impl Executor>,
-    (key, stop): (Key, watch::Receiver<bool>),
-) {
-    let mut pause = FIRST_PAUSE;
-    for restarts in 0.. {
-        let now = cluster.now();
-        write(&cluster, &key, |pod| status::running(pod, restarts, now));
-        let Some(value) = current(&cluster, &key) else { return };
-        let policy = object::text(&value, "/spec/restartPolicy").to_owned();
-        let container = object::text(&value, "/spec/containers/0/name").to_owned();
-        let Ok(pod) = serde_json::from_value(value) else { return };
+    /// The same with another reason and a message.
+    #[must_use]
+    pub fn because(mut self, why: &str, what: &str) -> Self {
+        let (Kind::Ended { reason, message, .. } | Kind::Waits { reason, message }) = &mut self.0;
+        why.clone_into(reason);
+        what.clone_into(message);
+        self
+    }
 
-        let outcome = executor.run(Run { pod, stop: stop.clone() }).await;
-
-        let now = cluster.now();
-        if !outcome.log.is_empty() {
-            cluster.lock().append_log(key.clone(), &container, &outcome.log);
+    /// The same after having written this. What never started writes nothing.
+    #[must_use]
+    pub fn with_log(mut self, text: &str) -> Self {
+        if let Kind::Ended { log, .. } = &mut self.0 {
+            text.clone_into(log);
         }
-        let again = policy == "Always" || policy == "OnFailure" && outcome.exit_code != 0;
-        if !again || *stop.borrow() {
-            write(&cluster, &key, |pod| status::ended(pod, &outcome, now));
-            return;
-        }
-        write(&cluster, &key, |pod| status::crashed(pod, &outcome, now));
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        self
     }
 }

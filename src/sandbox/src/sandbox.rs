@@ -162,9 +162,9 @@ impl Sandbox {
         }
     }
 
-    /// Appends to what `kubectl logs` shows of a container.
+    /// Appends to what `kubectl logs` shows of a container of a Pod, if there is such a Pod.
     pub fn append_log(&self, namespace: &str, pod: &str, container: &str, text: &str) {
-        self.cluster.lock().append_log(Key::new(namespace, pod), container, text);
+        self.cluster.append_log(&Key::new(namespace, pod), container, text);
     }
 
     /// The controllers of a cluster: Jobs and their Pods, owner garbage collection, the end of finished

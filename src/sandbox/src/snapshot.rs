@@ -13,13 +13,14 @@ use crate::{
     cluster::Cluster,
     error::Error,
     kinds, object,
+    pods::logs::Which,
     random::Random,
     snapshot::file::{Lines, Writer},
     store::{Key, Stored},
 };
 
 /// What a file says of itself; a release reads all up to its own.
-const FORMAT: u64 = 1;
+const FORMAT: u64 = 2;
 
 /// How far versions leap at a start. What was written between the last save and a crash is lost, and
 /// whoever saw it must not take a version of today for the one it knew.
@@ -65,11 +66,17 @@ impl Moment {
             table.objects.values().map(|it| (name.clone(), Arc::clone(it)))
         });
         let objects = objects.collect();
-        let logs = state.logs().map(|(pod, container, text)| {
+        let logs = cluster.logs.books().into_iter().map(|(pod, container, which, lines)| {
+            let lines: Vec<Value> =
+                lines.iter().map(|it| json!([it.at.to_string(), it.text])).collect();
             let Key { namespace, name } = pod;
-            json!({"log": text, "namespace": namespace, "pod": name, "container": container})
+            json!({
+                "log": lines, "namespace": namespace, "pod": name, "container": container,
+                "previous": which == Which::Previous,
+            })
         });
-        Self { objects, logs: logs.collect(), head }
+        let logs = logs.collect();
+        Self { head, objects, logs }
     }
 }
 
@@ -114,15 +121,30 @@ pub(crate) fn load(name: String, dir: &Path) -> Result<Cluster, Error> {
 
 /// Puts one thing where it was; nothing, when it is none that is known here.
 fn restore(cluster: &Cluster, mut line: Value) -> Option<()> {
-    let state = &mut *cluster.lock();
     if let Some(table) = line["table"].as_str() {
         let table = table.to_owned();
         let object = line.get_mut("object").map(Value::take).filter(Value::is_object)?;
-        state.restore(&table, object);
+        cluster.lock().restore(&table, object);
         return Some(());
     }
     let text = |field: &str| line[field].as_str();
     let pod = Key::new(text("namespace")?, text("pod")?);
-    state.append_log(pod, text("container")?, text("log")?);
+    let container = text("container")?;
+    if let Some(all) = text("log") {
+        // Format 1 knew no times.
+        cluster.append_log(&pod, container, all);
+        return Some(());
+    }
+    let stored = cluster.lock().find("pods", &pod);
+    // The log of a Pod that is gone is nobody's.
+    let Some(stored) = stored else { return Some(()) };
+    let pod = (&pod, object::uid(&stored.value));
+    for line in line["log"].as_array()? {
+        let at = line[0].as_str()?.parse().ok()?;
+        cluster.logs.append(pod, container, (at, line[1].as_str()?));
+    }
+    if line["previous"] == true {
+        cluster.logs.turn(pod, container);
+    }
     Some(())
 }

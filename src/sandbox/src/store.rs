@@ -204,8 +204,6 @@ pub(crate) struct State {
     pub(crate) tables: BTreeMap<String, Table>,
     /// The last revision that gives a controller something to do.
     pub(crate) changed: watch::Sender<u64>,
-    /// What containers wrote, by Pod and container.
-    logs: BTreeMap<(Key, String), String>,
     pub(crate) authorization: auth::Mode,
     /// Somebody sees to it that namespaces have accounts: Pods need them then.
     pub(crate) keeps_accounts: bool,
@@ -223,7 +221,6 @@ impl State {
             audit: Audit::default(),
             tables: BTreeMap::new(),
             changed: watch::Sender::new(1),
-            logs: BTreeMap::new(),
             authorization: auth::Mode::AlwaysAllow,
             keeps_accounts: false,
             grants: None,
@@ -263,18 +260,6 @@ impl State {
         self.find("namespaces", &Key::new("", name))
     }
 
-    /// What a container of a Pod wrote; of its only or first one when none is named.
-    pub(crate) fn log(&self, pod: &Key, container: &str) -> String {
-        let mut logs = self.logs.iter().filter(|((key, _), _)| key == pod);
-        let log = logs.find(|((_, name), _)| container.is_empty() || name == container);
-        log.map(|(_, text)| text.clone()).unwrap_or_default()
-    }
-
-    /// What all containers wrote: the Pod, the container, the text.
-    pub(crate) fn logs(&self) -> impl Iterator<Item = (&Key, &str, &str)> {
-        self.logs.iter().map(|((pod, container), text)| (pod, container.as_str(), text.as_str()))
-    }
-
     /// Puts an object where it was, as it was: nothing happens to it.
     pub(crate) fn restore(&mut self, table: &str, object: Value) {
         self.open(table);
@@ -290,10 +275,6 @@ impl State {
         let revision = self.revision;
         self.tables.values_mut().for_each(|it| it.compact(revision));
         self.changed.send_replace(revision);
-    }
-
-    pub(crate) fn append_log(&mut self, pod: Key, container: &str, text: &str) {
-        self.logs.entry((pod, container.to_owned())).or_default().push_str(text);
     }
 
     /// Writes an object under the next revision.

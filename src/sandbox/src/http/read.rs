@@ -1,32 +1,28 @@
-//! GET: an object, a list, a watch, a log.
+//! GET: an object, a list, a watch.
 
 use axum::body::Body;
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderValue, Response, header};
+use http::Response;
 use serde_json::{Value, json};
 
 use crate::{
     api::{
         Target,
         list::{self, Page},
-        log::{self, Wish},
         read, scale,
     },
     http::{
-        Exchange, json_response,
+        Exchange, json_response, log,
         media::{Form, partial},
-        query::Query,
         table, watch,
     },
     refusal::Result,
-    store::{State, Stored},
+    store::Stored,
 };
 
 pub(super) fn read(exchange: &Exchange, target: Target) -> Result<Response<Body>> {
     if target.subresource == "log" {
-        let state = exchange.cluster.lock();
-        read::read(&state, &target, "")?;
-        return log(&exchange.query, (&state, &target));
+        return log::log(exchange, &target);
     }
     if target.name.is_empty() {
         return many(exchange, target);
@@ -105,21 +101,4 @@ fn metadata_list(target: &Target, page: &Page) -> Value {
         "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
         "metadata": page.metadata, "items": items,
     })
-}
-
-fn log(query: &Query, (state, target): (&State, &Target)) -> Result<Response<Body>> {
-    let wish = Wish {
-        container: query.text("container"),
-        tail_lines: query.text("tailLines"),
-        limit_bytes: query.text("limitBytes"),
-        since_seconds: query.text("sinceSeconds"),
-        since_time: query.text("sinceTime"),
-    };
-    let Some(text) = log::read(state, target, &wish)? else {
-        return Ok(json_response(204, Body::empty()));
-    };
-    let mut response = Response::new(Body::from(text));
-    let plain = HeaderValue::from_static("text/plain");
-    response.headers_mut().insert(header::CONTENT_TYPE, plain);
-    Ok(response)
 }

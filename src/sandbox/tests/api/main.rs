@@ -10,9 +10,13 @@ mod faults;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod objects;
 #[cfg(test)]
 mod patches;
+#[cfg(test)]
+mod pods;
 #[cfg(test)]
 mod schemas;
 #[cfg(test)]

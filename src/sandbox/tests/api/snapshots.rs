@@ -175,10 +175,10 @@ async fn what_is_not_a_whole_file_of_this_format_is_refused() {
     let absent = Sandbox::load("again", dir.path()).unwrap_err();
     Sandbox::new("test").save(dir.path()).unwrap();
     let whole = fs::read_to_string(&file).unwrap();
-    let newer = load(&whole.replacen("\"format\":1", "\"format\":2", 1)).unwrap_err();
+    let newer = load(&whole.replacen("\"format\":2", "\"format\":3", 1)).unwrap_err();
 
     assert!(matches!(absent, Error::Absent { .. }), "{absent}");
-    assert!(matches!(newer, Error::Newer { format: 2, known: 1, .. }), "{newer}");
+    assert!(matches!(newer, Error::Newer { format: 3, known: 2, .. }), "{newer}");
     assert!(newer.to_string().contains("the release that saved it"));
     let lines: Vec<&str> = whole.lines().collect();
     for kept in 0..lines.len() {
