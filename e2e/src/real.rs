@@ -132,10 +132,10 @@ impl World {
         sandbox.enforce_rbac();
         let server = sandbox.serve(([127, 0, 0, 1], 0).into()).await;
         let server = server.expect("a free port is found");
-        self.background.spawn(sandbox.controllers().without_jobs().run());
+        self.background.spawn(sandbox.run_controllers());
         let kubeconfig = self.keep(name, &server.kubeconfig());
         let executor = Client::new(sandbox.client_router("executor"), "default");
-        self.execute(name, executor, Some(sandbox.clone()), Pods::Ours);
+        self.execute(name, executor, Pods::Sandbox(sandbox.clone()));
         let admin = Client::new(sandbox.client_router("story"), "default");
         let served = Served::Sandbox { sandbox, _server: server };
         Site { admin, kubeconfig, controller: PathBuf::new(), served }
@@ -145,7 +145,7 @@ impl World {
         let plane = ControlPlane::start(assets, name).await;
         let kubeconfig = self.keep(name, plane.kubeconfig());
         let pods = if plane.has_controllers() { Pods::Theirs } else { Pods::Ours };
-        self.execute(name, plane.client().await, None, pods);
+        self.execute(name, plane.client().await, pods);
         let (admin, served) = (plane.client().await, Served::ControlPlane(plane));
         Site { admin, kubeconfig, controller: PathBuf::new(), served }
     }
@@ -157,18 +157,11 @@ impl World {
     }
 
     /// Runs the cluster's Jobs.
-    fn execute(
-        &mut self,
-        name: &'static str,
-        client: Client,
-        sandbox: Option<Sandbox>,
-        pods: Pods,
-    ) {
+    fn execute(&mut self, name: &'static str, client: Client, pods: Pods) {
         let state = self.folder.path().join("pods");
         let settings = executor::Settings {
             program: self.program.clone(),
             finished: Some(self.reports.clone()),
-            sandbox,
             pods,
             ..executor::Settings::new(state).expect("this program has a path")
         };

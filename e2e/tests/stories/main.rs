@@ -10,6 +10,7 @@ mod commands;
 mod concurrency;
 mod configuration;
 mod crashes;
+mod dev;
 mod examples;
 mod files;
 mod git;

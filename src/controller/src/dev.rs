@@ -36,6 +36,10 @@ pub struct Args {
     /// Push, stop, cut off and delete unattended; exit 0 only if every change ran exactly once.
     #[arg(long, conflicts_with = "file")]
     exercise: bool,
+    /// Keep clusters and repositories in this folder, and go on from what is there. It holds the clusters'
+    /// Secrets.
+    #[arg(long, value_name = "DIR", conflicts_with = "exercise")]
+    state: Option<PathBuf>,
     /// Switch one law off: the exercise must then fail.
     #[arg(long = "break", value_name = "LAW", requires = "exercise")]
     broken: Option<Law>,
@@ -49,7 +53,8 @@ pub struct Args {
 
 /// Runs the embedded default until it is told to end, or until the exercise is done.
 pub async fn run(arguments: Args) -> anyhow::Result<ExitCode> {
-    let options = Options { replicas: arguments.replicas, broken: arguments.broken };
+    let (replicas, broken, state) = (arguments.replicas, arguments.broken, arguments.state);
+    let options = Options { replicas, broken, state };
     let mut world = World::start(options).await.context("cannot start the embedded default")?;
     let code = if arguments.exercise {
         let passed = exercise::run(&mut world).await;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::samples;
 use super::screen::say;
@@ -57,7 +58,7 @@ pub(super) fn welcome(world: &World, folder: Option<&Path>) -> String {
             ),
         );
     } else {
-        let (url, folder) = (world.git.url(""), world.folder().join("repositories"));
+        let (url, folder) = (world.git.url(""), world.repositories());
         put(
             &mut text,
             format_args!(
@@ -76,10 +77,11 @@ fn put(text: &mut String, more: std::fmt::Arguments<'_>) {
     let _: std::fmt::Result = text.write_fmt(more);
 }
 
-/// Does what is typed, until `quit`, the end of the input's terminal, or Ctrl-C.
+/// Does what is typed, until `quit`, Ctrl-C or SIGTERM.
 pub(super) async fn run(world: &mut World) -> anyhow::Result<()> {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut is_open = true;
+    let mut terminated = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     loop {
         tokio::select! {
             line = lines.next_line(), if is_open => match line.context("cannot read commands")? {
@@ -92,6 +94,7 @@ pub(super) async fn run(world: &mut World) -> anyhow::Result<()> {
                 let Some(report) = report else { return Ok(()) };
                 say(&finished(&report));
             }
+            _ = terminated.recv() => return Ok(()),
             signal = tokio::signal::ctrl_c() => return signal.context("cannot listen for Ctrl-C"),
         }
     }

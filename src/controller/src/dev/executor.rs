@@ -1,18 +1,21 @@
-//! How does a Job run on a laptop? The executor stands in for the Job controller and the kubelet of
-//! one cluster: local processes instead of containers, no images, no isolation.
+//! How does a Job run on a laptop? Local processes instead of containers, no images, no isolation.
 //! ```text
-//! watch -> life (one task per Job) ------------> attempt (its Pod) -> container -> process
-//!     \--> kubelet (Pods that a cluster makes) --^
+//! sandbox's kubelet -> local (one container) ---------------------------> container -> process
+//! an API server ----> kubelet (its Pods) ------------> attempt (a Pod) --^
+//!               \---> life (its Jobs, without Pods) --^
 //! ```
 
 mod attempt;
 mod container;
+mod keep;
 mod kubelet;
 mod life;
+mod local;
 mod paths;
 mod pod;
 mod process;
 mod status;
+mod strays;
 mod volumes;
 mod write;
 
@@ -45,6 +48,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 
+pub use self::keep::Keep;
+
 /// What keeps an executor from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -66,12 +71,15 @@ pub enum Error {
 }
 
 /// Who makes the Pods of Jobs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Pods {
-    /// The executor, as a Job controller would.
-    Ours,
-    /// The cluster's own Job controller: the executor only runs them.
+    /// The controllers of this sandbox; its kubelet has them run here. `kubectl logs` shows what they
+    /// write.
+    Sandbox(Sandbox),
+    /// The Job controller of an API server: the executor is the kubelet too.
     Theirs,
+    /// The executor, where an API server has no Job controller.
+    Ours,
 }
 
 /// How Jobs are run.
@@ -90,15 +98,15 @@ pub struct Settings {
     pub log_limit: u64,
     /// The time between asking a process to end and killing it.
     pub grace: Duration,
-    /// The pause before a failed pod is replaced (`backoffLimit`); it doubles each time.
+    /// The pause before a failed pod is replaced where the executor does that; it doubles each time.
     pub pause: Duration,
     /// Who is told about each pod whose processes have ended by themselves.
     pub finished: Option<mpsc::Sender<Finished>>,
-    /// The cluster itself, so that `kubectl logs` shows what containers write.
-    pub sandbox: Option<Sandbox>,
     /// Who makes the Pods.
     pub pods: Pods,
-    /// What time is written into statuses.
+    /// Where a sandbox is kept: before a container starts there, it is on the disk that it does.
+    pub keep: Option<Keep>,
+    /// What time is written into the statuses of an API server's Pods.
     pub clock: Clock,
 }
 
@@ -115,8 +123,8 @@ impl Settings {
             grace: Duration::from_secs(2),
             pause: Duration::from_secs(10),
             finished: None,
-            sandbox: None,
             pods: Pods::Ours,
+            keep: None,
             clock: Clock::system(),
         })
     }
@@ -149,16 +157,18 @@ struct Shared {
     settings: Settings,
     /// This cluster's part of the state folder.
     folder: PathBuf,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 impl Shared {
     fn open(cluster: &str, client: Client, settings: Settings) -> Result<Self, Error> {
         let folder = settings.state.join(cluster);
-        let permits = Semaphore::new(settings.parallelism.clamp(1, Semaphore::MAX_PERMITS));
+        let permits = settings.parallelism.clamp(1, Semaphore::MAX_PERMITS);
+        let permits = Arc::new(Semaphore::new(permits));
         let shared = Self { cluster: cluster.to_owned(), client, settings, folder, permits };
-        // An executor that was killed has left clones and credentials behind.
+        // An executor that was killed has left processes, clones and credentials behind.
         let pods = shared.pods();
+        strays::kill(&pods);
         let prepared = match fs::remove_dir_all(&pods) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => private_folder(&pods),
@@ -202,9 +212,10 @@ pub async fn run(
     settings: Settings,
     stop: CancellationToken,
 ) -> Result<(), Error> {
-    let pods = settings.pods;
+    let pods = settings.pods.clone();
     let shared = Arc::new(Shared::open(name, client, settings)?);
     match pods {
+        Pods::Sandbox(sandbox) => local::run(shared, &sandbox, stop).await,
         Pods::Ours => run_jobs(shared, stop).await,
         Pods::Theirs => kubelet::run(shared, stop).await,
     }

@@ -20,11 +20,12 @@ pub(super) const FILE: &str = "message.txt";
 
 /// Makes the repository and applies the samples to every cluster.
 pub(super) async fn apply(world: &World) -> anyhow::Result<()> {
-    world
-        .git
-        .create_repo(REPOSITORY, &[(FILE, "hello\n")])
-        .await
-        .context("cannot make the sample repository")?;
+    // It is there, if the world goes on from an earlier one.
+    let path = world.repositories().join(REPOSITORY);
+    if !path.join("refs/heads/main").exists() && !path.join("packed-refs").exists() {
+        let made = world.git.create_repo(REPOSITORY, &[(FILE, "hello\n")]).await;
+        made.context("cannot make the sample repository")?;
+    }
     for site in &world.sites {
         for object in objects(&world.git.url(REPOSITORY)) {
             manifests::apply(&site.admin(), &object).await?;

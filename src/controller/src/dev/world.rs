@@ -1,9 +1,10 @@
 //! What is there to try it on? Sandbox clusters, a Git server, executors, and replicas that come and go.
 
 mod replicas;
+mod state;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
@@ -18,8 +19,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::replicas::Running;
+use self::state::State;
 use super::breaks::Law;
-use super::executor::{self, Finished};
+use super::executor::{self, Finished, Keep, Pods};
 use super::git_server::GitServer;
 use crate::rights::{self, Account, Place, Reach};
 
@@ -49,6 +51,37 @@ pub enum Error {
     #[error("cannot serve the sandbox {name}")]
     Serve { name: String, source: kube_sandbox::Error },
 
+    #[error(
+        "{} is not empty, and no whole state of `dev` is in it: name an empty folder, or one that \
+         `dev --state` has written",
+        folder.display()
+    )]
+    Foreign { folder: PathBuf },
+
+    #[error("another `dev` uses {}: end it, or name another folder", folder.display())]
+    InUse { folder: PathBuf },
+
+    #[error("{} is not whole: put a copy of the folder in its place, or name another one", path.display())]
+    Damaged { path: PathBuf },
+
+    #[error(
+        "a later release wrote {}, in format {format}, and this one reads up to {known}: go on with \
+         that release, or name another folder",
+        path.display()
+    )]
+    Newer { path: PathBuf, format: u64, known: u64 },
+
+    #[error(
+        "cannot serve the repositories on port {port}, which GitRepos name: end what listens there"
+    )]
+    GitAgain { port: u16, source: ger_git::backend::Error },
+
+    #[error("cannot go on with the cluster {name}")]
+    Resume { name: String, source: kube_sandbox::Error },
+
+    #[error("cannot keep the cluster {name}")]
+    Keep { name: &'static str, source: kube_sandbox::Error },
+
     #[error("cannot prepare the sandbox {name}")]
     Prepare { name: String, source: Box<kube::Error> },
 
@@ -69,10 +102,12 @@ pub enum Error {
 }
 
 /// How the world is started.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     pub replicas: u8,
     pub broken: Option<Law>,
+    /// Where clusters and repositories outlive it; nowhere without.
+    pub state: Option<PathBuf>,
 }
 
 /// One sandbox cluster, served over TLS.
@@ -105,8 +140,13 @@ pub struct World {
     pub finished: mpsc::Receiver<Finished>,
     pub options: Options,
     started: u32,
+    repositories: PathBuf,
+    executors: JoinSet<()>,
     background: JoinSet<()>,
     stop: CancellationToken,
+    keeps: Vec<(&'static str, Keep)>,
+    /// Its folder is this world's until it ends.
+    state: Option<State>,
     /// Removed with all that is in it when the world ends.
     folder: TempDir,
 }
@@ -116,38 +156,79 @@ impl World {
     pub async fn start(options: Options) -> Result<Self, Error> {
         let folder = tempfile::Builder::new().prefix("git-events-runner-").tempdir();
         let folder = folder.map_err(|source| Error::Folder { source })?;
+        let state = options.state.as_deref().map(State::open).transpose()?;
+        let base = state.as_ref().map_or_else(|| folder.path(), State::folder).to_owned();
+        let repositories = base.join("repositories");
+        std::fs::create_dir_all(&repositories).map_err(|source| Error::Folder { source })?;
+        let git = match &state {
+            Some(state) => state.serve(&repositories).await?,
+            None => {
+                GitServer::start(&repositories).await.map_err(|source| Error::Git { source })?
+            }
+        };
+
         let (reports, finished) = mpsc::channel(REPORTS);
-        let stop = CancellationToken::new();
-        let mut background = JoinSet::new();
-
-        let repositories = folder.path().join("repositories");
-        std::fs::create_dir(&repositories).map_err(|source| Error::Folder { source })?;
-        let git = GitServer::start(&repositories).await.map_err(|source| Error::Git { source })?;
-
         let mut sites = Vec::new();
+        let mut keeps = Vec::new();
         for name in CLUSTERS {
-            let site = site(name, folder.path()).await?;
-            background.spawn(site.sandbox.controllers().without_jobs().run());
-            let settings = executor::Settings {
-                cloner_arguments_prefix: vec!["cloner".to_owned()],
-                finished: Some(reports.clone()),
-                sandbox: Some(site.sandbox.clone()),
-                ..executor::Settings::new(folder.path().join("pods"))
-                    .map_err(|source| Error::Executor { source })?
-            };
-            let client = Client::new(site.sandbox.client_router("executor"), "default");
-            let executing = executor::run(name, client, settings, stop.clone());
-            background.spawn(executing_in(name, executing));
+            let sandbox =
+                state.as_ref().map_or_else(|| Ok(Sandbox::new(name)), |it| it.cluster(name));
+            let site = site(sandbox?, name, folder.path()).await?;
+            keeps.extend(state.as_ref().map(|it| (name, it.keep(&site.sandbox))));
             sites.push(site);
         }
-        let replicas = BTreeMap::new();
-        let mut world =
-            Self { sites, git, replicas, finished, options, started: 0, background, stop, folder };
+        let mut world = Self {
+            sites,
+            git,
+            replicas: BTreeMap::new(),
+            finished,
+            options,
+            started: 0,
+            repositories,
+            executors: JoinSet::new(),
+            background: JoinSet::new(),
+            stop: CancellationToken::new(),
+            keeps,
+            state,
+            folder,
+        };
+        world.execute(&base.join("pods"), &reports)?;
         world.prepare().await?;
-        for _ in 0..options.replicas {
+        world.begin_to_keep().await?;
+        for _ in 0..world.options.replicas {
             world.start_replica()?;
         }
         Ok(world)
+    }
+
+    /// Has the controllers of the clusters run, and the Pods that they make.
+    fn execute(&mut self, folder: &Path, reports: &mpsc::Sender<Finished>) -> Result<(), Error> {
+        for site in &self.sites {
+            self.background.spawn(site.sandbox.run_controllers());
+            let keep = self.keeps.iter().find(|(name, _)| *name == site.name);
+            let settings = executor::Settings {
+                cloner_arguments_prefix: vec!["cloner".to_owned()],
+                finished: Some(reports.clone()),
+                pods: Pods::Sandbox(site.sandbox.clone()),
+                keep: keep.map(|(_, keep)| keep.clone()),
+                ..executor::Settings::new(folder).map_err(|source| Error::Executor { source })?
+            };
+            let client = Client::new(site.sandbox.client_router("executor"), "default");
+            let executing = executor::run(site.name, client, settings, self.stop.clone());
+            self.executors.spawn(executing_in(site.name, executing));
+        }
+        Ok(())
+    }
+
+    /// From now on the state's folder is one to go on from.
+    async fn begin_to_keep(&mut self) -> Result<(), Error> {
+        let Some(state) = &self.state else { return Ok(()) };
+        for (name, keep) in &self.keeps {
+            keep.save().await.map_err(|source| Error::Keep { name, source })?;
+        }
+        state.seal(&self.git)?;
+        self.background.spawn(state::keep(self.keeps.clone()));
+        Ok(())
     }
 
     /// CRDs and the controller's account everywhere, and the spokes registered on the hub.
@@ -168,8 +249,13 @@ impl World {
         Ok(())
     }
 
-    /// Where repositories, clones, logs and kubeconfigs are, while it runs.
-    pub fn folder(&self) -> &std::path::Path {
+    /// Where repositories are.
+    pub fn repositories(&self) -> &Path {
+        &self.repositories
+    }
+
+    /// Where kubeconfigs are, while it runs.
+    pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
@@ -227,7 +313,9 @@ impl World {
         }
         self.stop.cancel();
         // The executors end by themselves; the sandboxes' controllers never do.
+        while self.executors.join_next().await.is_some() {}
         self.background.shutdown().await;
+        state::save(&self.keeps).await;
     }
 }
 
@@ -282,8 +370,7 @@ pub(super) async fn until_found<T>(
     }
 }
 
-async fn site(name: &'static str, folder: &std::path::Path) -> Result<Site, Error> {
-    let sandbox = Sandbox::new(name);
+async fn site(sandbox: Sandbox, name: &'static str, folder: &Path) -> Result<Site, Error> {
     let server = sandbox.serve(([127, 0, 0, 1], 0).into()).await;
     let server = server.map_err(|source| Error::Serve { name: name.to_owned(), source })?;
     let kubeconfig = folder.join(format!("{name}.kubeconfig"));
@@ -293,7 +380,7 @@ async fn site(name: &'static str, folder: &std::path::Path) -> Result<Site, Erro
 }
 
 /// A kubeconfig holds a token: only its owner may read it.
-fn write_private(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut file =

@@ -54,10 +54,19 @@ impl Server {
         Self::start_speaking(root, Versions::All).await
     }
 
+    /// The same on this port, such as the one that it had before.
+    pub async fn start_at(root: &Path, port: u16) -> Result<Self, Error> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+        Self::serve(root, Versions::All, listener.map_err(|source| Error::Listen { source })?)
+    }
+
     /// Serves the bare repositories below `root` in these protocol versions.
     pub async fn start_speaking(root: &Path, versions: Versions) -> Result<Self, Error> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-        let listener = listener.map_err(|source| Error::Listen { source })?;
+        Self::serve(root, versions, listener.map_err(|source| Error::Listen { source })?)
+    }
+
+    fn serve(root: &Path, versions: Versions, listener: TcpListener) -> Result<Self, Error> {
         let address = listener.local_addr().map_err(|source| Error::Listen { source })?;
         let backend = Backend::speaking(root, versions);
         let mut serving = JoinSet::new();

@@ -23,7 +23,7 @@ use super::{
     Finished, Shared, container,
     pod::{Ended, Place, Progress},
     private_folder,
-    process::{self, Log, Mirror},
+    process::{self, Log},
     temporary_folder,
     volumes::Ground,
     write::{self, Unwritten},
@@ -95,12 +95,7 @@ pub(super) async fn run(
 fn prepare(shared: &Shared, pod: &Pod, log: &Path) -> io::Result<(TempDir, Log)> {
     let folder = temporary_folder(&pod.name_any(), &shared.pods())?;
     private_folder(&folder.path().join("home"))?;
-    let mirror = shared.settings.sandbox.clone().map(|sandbox| Mirror {
-        sandbox,
-        namespace: pod.namespace().unwrap_or_default(),
-        pod: pod.name_any(),
-    });
-    Ok((folder, Log::create(log, shared.settings.log_limit, mirror)?))
+    Ok((folder, Log::create(log, shared.settings.log_limit)?))
 }
 
 impl Attempt<'_> {
@@ -125,7 +120,7 @@ impl Attempt<'_> {
     async fn container(&self, place: Place, container: &Container) -> Ended {
         let ended = self.container_process(place, container).await;
         if let Some(problem) = &ended.problem {
-            self.log.say(&container.name, problem).await;
+            self.log.say(None, problem).await;
         }
         let now = self.shared.settings.clock.now();
         self.progress.lock().await.end(place, &ended, now);
@@ -142,7 +137,7 @@ impl Attempt<'_> {
             Err(ended) => return ended,
         };
         self.progress.lock().await.start(place, settings.clock.now());
-        let running = process::run(&prepared.launch, &self.log, settings.grace, self.halt);
+        let running = process::run(&prepared.launch, (&self.log, None), settings.grace, self.halt);
         // The status follows the process and never holds it up.
         let (code, ()) = tokio::join!(running, self.report());
         let env = prepared.launch.env;

@@ -44,8 +44,7 @@ pub(super) async fn prepare(
     };
     let directory = directory(ground, container, mounts)?;
     let env = whole_env(ground, mounts, declared);
-    let container = container.name.clone();
-    let launch = Launch { container, program, arguments, env, directory };
+    let launch = Launch { program, arguments, env, directory };
     Ok(Prepared { launch, _mounted: mounted })
 }
 

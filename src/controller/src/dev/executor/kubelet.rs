@@ -108,7 +108,8 @@ impl Running {
     }
 }
 
-fn job_of(pod: &Pod) -> Option<String> {
+/// The Job whose Pod it is.
+pub(super) fn job_of(pod: &Pod) -> Option<String> {
     let owner = pod.owner_references().iter().find(|it| it.kind == "Job")?;
     Some(owner.name.clone())
 }

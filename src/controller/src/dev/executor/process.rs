@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use kube_sandbox::Sandbox;
+use kube_sandbox::Output;
 use rustix::{
     io::Errno,
     process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
@@ -47,8 +47,6 @@ pub(super) enum Error {
 /// A process to be.
 #[derive(Debug)]
 pub(super) struct Launch {
-    /// The name under which its output is kept.
-    pub(super) container: String,
     pub(super) program: String,
     pub(super) arguments: Vec<String>,
     /// All of its environment: nothing is inherited.
@@ -60,9 +58,11 @@ pub(super) struct Launch {
 ///
 /// On `halt` the whole group is asked to end, and killed after `grace`. When the process itself
 /// ends, so does what it left behind, as in a container. Dropped, it kills at once.
+///
+/// What it writes goes to the log, and to where `kubectl logs` looks.
 pub(super) async fn run(
     launch: &Launch,
-    log: &Log,
+    (log, shown): (&Log, Option<&Output>),
     grace: Duration,
     halt: &CancellationToken,
 ) -> Result<i32, Error> {
@@ -75,7 +75,7 @@ pub(super) async fn run(
     };
     let writing = async {
         tokio::select! {
-            () = log.copy(&launch.container, output) => {}
+            () = log.copy(shown, output) => {}
             () = async { over.cancelled().await; sleep(DRAIN).await } => {}
         }
     };
@@ -175,10 +175,7 @@ impl Drop for Group {
 
 /// What the containers of a pod write, up to a limit.
 #[derive(Debug)]
-pub(super) struct Log {
-    file: Mutex<Limited>,
-    mirror: Option<Mirror>,
-}
+pub(super) struct Log(Mutex<Limited>);
 
 #[derive(Debug)]
 struct Limited {
@@ -186,26 +183,18 @@ struct Limited {
     left: u64,
 }
 
-/// Where `kubectl logs` looks.
-#[derive(Debug)]
-pub(super) struct Mirror {
-    pub(super) sandbox: Sandbox,
-    pub(super) namespace: String,
-    pub(super) pod: String,
-}
-
 impl Log {
-    pub(super) fn create(path: &Path, limit: u64, mirror: Option<Mirror>) -> io::Result<Self> {
+    pub(super) fn create(path: &Path, limit: u64) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
             super::private_folder(folder)?;
         }
         let mut options = fs::OpenOptions::new();
         let file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        Ok(Self { file: Mutex::new(Limited { file: file.into(), left: limit }), mirror })
+        Ok(Self(Mutex::new(Limited { file: file.into(), left: limit })))
     }
 
     /// Reads to the end even past the limit: a process that cannot write would hang.
-    async fn copy(&self, container: &str, mut output: pipe::Receiver) {
+    async fn copy(&self, shown: Option<&Output>, mut output: pipe::Receiver) {
         let mut buffer = BytesMut::with_capacity(8 << 10);
         while let Ok(1..) = output.read_buf(&mut buffer).await {
             // The rest of a character may still be on its way.
@@ -213,18 +202,18 @@ impl Log {
                 Err(error) if error.error_len().is_none() => error.valid_up_to(),
                 _ => buffer.len(),
             };
-            self.write(container, &buffer.split_to(whole)).await;
+            self.write(shown, &buffer.split_to(whole)).await;
         }
-        self.write(container, &buffer).await;
+        self.write(shown, &buffer).await;
     }
 
     /// Adds a line of the executor's own.
-    pub(super) async fn say(&self, container: &str, line: &str) {
-        self.write(container, format!("{line}\n").as_bytes()).await;
+    pub(super) async fn say(&self, shown: Option<&Output>, line: &str) {
+        self.write(shown, format!("{line}\n").as_bytes()).await;
     }
 
-    async fn write(&self, container: &str, bytes: &[u8]) {
-        let mut log = self.file.lock().await;
+    async fn write(&self, shown: Option<&Output>, bytes: &[u8]) {
+        let mut log = self.0.lock().await;
         if log.left == 0 || bytes.is_empty() {
             return;
         }
@@ -234,8 +223,8 @@ impl Log {
         if log.left == 0 {
             bytes.extend(b"\n[the log is cut here: it has reached its limit]\n");
         }
-        if let Some(Mirror { sandbox, namespace, pod }) = &self.mirror {
-            sandbox.append_log(namespace, pod, container, &String::from_utf8_lossy(&bytes));
+        if let Some(shown) = shown {
+            shown.write(&String::from_utf8_lossy(&bytes));
         }
         let written = log.file.write_all(&bytes).await;
         if let Err(error) = written.and(log.file.flush().await) {

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use k8s_openapi::{
     ByteString,
-    api::core::v1::{Pod, PodStatus, Secret},
+    api::core::v1::{ContainerStateTerminated, Pod, PodStatus, Secret},
 };
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube_sandbox::{Fault, FaultKind};
@@ -15,12 +15,13 @@ use tokio::time::{Instant, sleep, timeout};
 use super::*;
 
 mod jobs;
+mod ours;
 mod pods;
 mod theirs;
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// A cluster with an executor and nobody else.
+/// A cluster with its controllers and an executor.
 struct Ground {
     sandbox: Sandbox,
     client: Client,
@@ -36,18 +37,31 @@ impl Ground {
     }
 
     fn with(change: impl FnOnce(&mut Settings)) -> Self {
-        let ground = Self::idle();
-        ground.started(change)
+        Self::idle().started(change)
+    }
+
+    /// An API without a Job controller: the executor stands in for that too.
+    fn bare() -> Self {
+        Self::bare_with(Pods::Ours)
+    }
+
+    fn bare_with(pods: Pods) -> Self {
+        let mut ground = Self::on(Sandbox::new("edge-1"), TempDir::new().unwrap());
+        ground.running.spawn(ground.sandbox.controllers().without_jobs().run());
+        ground.started(|settings| settings.pods = pods)
     }
 
     fn idle() -> Self {
-        let sandbox = Sandbox::new("edge-1");
+        let mut ground = Self::on(Sandbox::new("edge-1"), TempDir::new().unwrap());
+        ground.running.spawn(ground.sandbox.run_controllers());
+        ground
+    }
+
+    fn on(sandbox: Sandbox, state: TempDir) -> Self {
         let client = Client::new(sandbox.router(), "default");
-        let mut running = JoinSet::new();
-        running.spawn(sandbox.controllers().without_jobs().run());
         let (_, finished) = mpsc::channel(1);
-        let state = TempDir::new().unwrap();
-        Self { sandbox, client, state, finished, stop: CancellationToken::new(), running }
+        let (stop, running) = (CancellationToken::new(), JoinSet::new());
+        Self { sandbox, client, state, finished, stop, running }
     }
 
     fn started(mut self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -57,7 +71,7 @@ impl Ground {
             program: "/bin/sh".into(),
             cloner_arguments_prefix: vec!["-c".to_owned()],
             finished: Some(sender),
-            sandbox: Some(self.sandbox.clone()),
+            pods: Pods::Sandbox(self.sandbox.clone()),
             pause: Duration::from_millis(10),
             grace: Duration::from_millis(500),
             ..Settings::new(self.state.path()).unwrap()
@@ -130,6 +144,13 @@ impl Ground {
         let pods = self.list_pods().await;
         assert_eq!(pods.len(), 1, "{pods:#?}");
         pods.into_iter().next().unwrap().status.unwrap()
+    }
+
+    /// How the container of the only Pod ended.
+    async fn terminated(&self) -> ContainerStateTerminated {
+        let status = self.pod_status().await;
+        let containers = status.container_statuses.unwrap();
+        containers[0].state.clone().unwrap().terminated.unwrap()
     }
 
     async fn finished(&mut self) -> Finished {

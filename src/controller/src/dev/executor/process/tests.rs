@@ -54,9 +54,9 @@ async fn a_killed_process_is_told_by_its_code() {
 async fn a_program_that_is_not_there_is_an_error_that_names_it() {
     let folder = TempDir::new().unwrap();
     let launch = Launch { program: "no-such-program".to_owned(), ..launch("", folder.path()) };
-    let log = Log::create(&folder.path().join("log"), 100, None).unwrap();
+    let log = Log::create(&folder.path().join("log"), 100).unwrap();
 
-    let error = run(&launch, &log, LONG, &CancellationToken::new()).await.unwrap_err();
+    let error = run(&launch, (&log, None), LONG, &CancellationToken::new()).await.unwrap_err();
 
     assert!(error.to_string().contains("no-such-program"), "{error}");
 }
@@ -94,12 +94,12 @@ async fn a_halted_process_that_does_not_listen_is_killed_with_its_children() {
 async fn a_dropped_run_kills_its_group() {
     let folder = TempDir::new().unwrap();
     let launch = launch("sleep 1000 & echo $! > child; wait", folder.path());
-    let log = Log::create(&folder.path().join("log"), 100, None).unwrap();
+    let log = Log::create(&folder.path().join("log"), 100).unwrap();
     let halt = CancellationToken::new();
     let file = folder.path().join("child");
 
     let child = tokio::select! {
-        ended = run(&launch, &log, LONG, &halt) => panic!("it ended: {ended:?}"),
+        ended = run(&launch, (&log, None), LONG, &halt) => panic!("it ended: {ended:?}"),
         child = pid(&file) => child,
     };
 
@@ -108,7 +108,6 @@ async fn a_dropped_run_kills_its_group() {
 
 fn launch(script: &str, folder: &Path) -> Launch {
     Launch {
-        container: "main".to_owned(),
         program: "/bin/sh".to_owned(),
         arguments: vec!["-c".to_owned(), script.to_owned()],
         env: BTreeMap::from([
@@ -122,15 +121,16 @@ fn launch(script: &str, folder: &Path) -> Launch {
 async fn shell(script: &str, limit: u64) -> Ran {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("log");
-    let log = Log::create(&path, limit, None).unwrap();
+    let log = Log::create(&path, limit).unwrap();
     let launch = launch(script, folder.path());
-    let code = timeout(LONG, run(&launch, &log, LONG, &CancellationToken::new())).await.unwrap();
+    let code =
+        timeout(LONG, run(&launch, (&log, None), LONG, &CancellationToken::new())).await.unwrap();
     Ran { code, log: fs::read_to_string(path).unwrap(), folder }
 }
 
 async fn halted(script: &str, grace: Duration) -> (i32, TempDir) {
     let folder = TempDir::new().unwrap();
-    let log = Log::create(&folder.path().join("log"), 100, None).unwrap();
+    let log = Log::create(&folder.path().join("log"), 100).unwrap();
     let launch = launch(script, folder.path());
     let halt = CancellationToken::new();
     let ready = folder.path().join("ready");
@@ -138,7 +138,7 @@ async fn halted(script: &str, grace: Duration) -> (i32, TempDir) {
         until(|| ready.exists()).await;
         halt.cancel();
     };
-    let (code, ()) = tokio::join!(run(&launch, &log, grace, &halt), stop);
+    let (code, ()) = tokio::join!(run(&launch, (&log, None), grace, &halt), stop);
     (code.unwrap(), folder)
 }
 

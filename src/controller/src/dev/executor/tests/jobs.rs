@@ -1,5 +1,7 @@
 //! Does a Job live and end as its spec and its user say?
 
+use jiff::SignedDuration;
+
 use super::*;
 
 #[tokio::test]
@@ -28,6 +30,8 @@ async fn a_failed_pod_is_replaced_within_the_backoff_limit() {
     spec["backoffLimit"] = 1.into();
 
     ground.create("again", spec).await;
+    ground.job("again", |it| it.status.as_ref().is_some_and(|it| it.failed == Some(1))).await;
+    ground.sandbox.jump_clock(SignedDuration::from_secs(20));
     let job = ground.ended("again").await;
 
     let status = job.status.clone().unwrap();
@@ -129,80 +133,76 @@ async fn a_job_of_an_earlier_executor_fails_and_a_fresh_one_runs() {
     dead(&alive).await;
     fs::create_dir_all(state.path().join("edge-1/pods/left-over")).unwrap();
 
-    let client = Client::new(sandbox.router(), "default");
-    let ground = Ground { sandbox, client, state, ..Ground::idle() };
+    let mut ground = Ground::on(sandbox, state);
+    ground.running.spawn(ground.sandbox.run_controllers());
     ground.create("fresh", shell("true")).await;
     let ground = ground.started(|_| {});
 
     let orphan = ground.ended("orphan").await;
     let fresh = ground.ended("fresh").await;
-    let (reason, message) = condition(&orphan, "Failed").unwrap();
-    assert_eq!(reason, "BackoffLimitExceeded");
-    assert!(message.contains("restarted"), "{message}");
+    assert_eq!(condition(&orphan, "Failed").unwrap().0, "BackoffLimitExceeded");
     assert!(condition(&fresh, "Complete").is_some());
+    let pods = ground.list_pods().await;
+    let orphan = pods.iter().find(|it| it.name_any().starts_with("orphan-")).unwrap();
+    let containers = orphan.status.as_ref().unwrap().container_statuses.as_ref().unwrap();
+    let ended = containers[0].state.as_ref().unwrap().terminated.as_ref().unwrap();
+    assert_eq!(ended.reason.as_deref(), Some("ContainerStatusUnknown"));
     ground.nothing_left().await;
 }
 
 #[tokio::test]
-async fn a_job_that_ends_while_the_api_is_down_is_told_when_it_is_back() {
-    for fault in [FaultKind::Unavailable(503), FaultKind::Partition] {
-        let mut ground = Ground::new();
-        let gate = ground.state.path().join("gate");
-        let script = format!("while ! test -e {}; do sleep 0.02; done", gate.display());
-        ground.create("through", shell(&script)).await;
-        ground.job("through", is_active).await;
-        until(async || ground.pod_status().await.phase.as_deref() == Some("Running")).await;
-
-        ground.fault(fault.clone());
-        fs::write(&gate, "").unwrap();
-        ground.finished().await;
-        ground.sandbox.clear_faults();
-
-        let job = ground.ended("through").await;
-        assert!(condition(&job, "Complete").is_some(), "{fault:?}");
-        assert_eq!(ground.pod_status().await.phase.as_deref(), Some("Succeeded"), "{fault:?}");
-    }
-}
-
-#[tokio::test]
-async fn lost_answers_and_conflicts_make_no_second_pod() {
-    let ground = Ground::new();
-    let lost = |verb: &str, resource: &str| FaultKind::LoseResponse {
-        verb: verb.to_owned(),
-        resource: resource.to_owned(),
-        times: 2,
-    };
-    ground.create("once", shell("true")).await;
-    ground.ended("once").await;
-
-    ground.fault(lost("create", "pods"));
-    ground.fault(lost("patch", "jobs"));
-    ground.fault(FaultKind::Conflict { resource: "jobs".to_owned(), times: 2 });
-    let mut ran = shell("true");
-    ran["backoffLimit"] = 3.into();
-    ground.create("twice", ran).await;
-
-    let job = ground.ended("twice").await;
-    assert!(condition(&job, "Complete").is_some());
-    assert_eq!(job.status.unwrap().failed, None);
-    assert_eq!(ground.sandbox.creations("pods").len(), 2);
-}
-
-#[tokio::test]
-async fn a_watch_that_breaks_loses_no_job_and_no_deletion() {
-    let ground = Ground::new();
-    let alive = ground.state.path().join("alive");
-    ground.create("doomed", shell(&breathing(&alive))).await;
+async fn what_an_executor_left_that_was_killed_is_killed_and_removed() {
+    let folder = TempDir::new().unwrap();
+    let left = folder.path().join("edge-1/pods/left-over");
+    fs::create_dir_all(&left).unwrap();
+    let alive = folder.path().join("alive");
+    let mut stray = tokio::process::Command::new("sh")
+        .args(["-c", &breathing(&alive)])
+        .env("HOME", left.join("home"))
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
     until(async || alive.exists()).await;
 
-    ground.fault(FaultKind::Unavailable(503));
-    ground.fault(FaultKind::DropWatches);
-    ground.jobs().delete("doomed", &DeleteParams::background()).await.unwrap();
-    ground.create("next", shell("true")).await;
-    // No watch will ever tell of the deletion: the events up to here are forgotten.
-    ground.sandbox.compact();
-    ground.sandbox.clear_faults();
+    let ground = Ground::on(Sandbox::new("edge-1"), folder).started(|_| {});
 
     dead(&alive).await;
-    assert!(condition(&ground.ended("next").await, "Complete").is_some());
+    ground.nothing_left().await;
+    assert!(!stray.wait().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_container_starts_only_when_it_is_on_the_disk_that_it_does() {
+    let folder = TempDir::new().unwrap();
+    let kept = folder.path().join("kept");
+    let ground = Ground::idle();
+    let keep = Keep::new(ground.sandbox.clone(), &kept);
+    let ground = ground.started(|settings| settings.keep = Some(keep));
+    let copy = folder.path().join("copy");
+    let script = format!("cp {}/cluster.jsonl {}", kept.display(), copy.display());
+
+    ground.create("kept", shell(&script)).await;
+    ground.ended("kept").await;
+
+    let saved = fs::read_to_string(copy).unwrap();
+    let pod = saved.lines().find(|it| it.contains("\"table\":\"pods\"")).unwrap();
+    assert!(pod.contains("\"running\":{\"startedAt\""), "{pod}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_does_not_start() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let ground = Ground::idle();
+    let keep = Keep::new(ground.sandbox.clone(), file.join("in a file"));
+    let ground = ground.started(|settings| settings.keep = Some(keep));
+    let ran = folder.path().join("ran");
+
+    ground.create("lost", shell(&format!("touch {}", ran.display()))).await;
+    ground.ended("lost").await;
+
+    let ended = ground.terminated().await;
+    assert!(ended.message.unwrap().starts_with("it cannot be recorded that it starts"));
+    assert!(!ran.exists());
 }

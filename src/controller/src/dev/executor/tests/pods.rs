@@ -125,17 +125,16 @@ async fn without_a_command_the_job_fails_and_says_why() {
     let job = ground.ended("image").await;
 
     let why = "the sandbox has no images: give the Action a command";
-    let (_, message) = condition(&job, "Failed").unwrap();
     let log = fs::read_to_string(ground.finished().await.log).unwrap();
-    assert!(message.ends_with(why), "{message}");
-    assert_eq!(log.trim_end(), why);
+    let ended = ground.terminated().await;
+    assert_eq!(condition(&job, "Failed").unwrap().0, "BackoffLimitExceeded");
+    assert_eq!((ended.exit_code, ended.reason.as_deref()), (128, Some("StartError")));
+    assert_eq!((log.trim_end(), ended.message.as_deref()), (why, Some(why)));
 }
 
 #[tokio::test]
 async fn what_cannot_be_imitated_fails_and_says_so() {
     let ground = Ground::new();
-    let mut many = shell("true");
-    many["completions"] = 3.into();
     let mut host = shell("true");
     host["template"]["spec"]["volumes"] = json!([{"name": "h", "hostPath": {"path": "/"}}]);
     host["template"]["spec"]["containers"][0]["volumeMounts"] =
@@ -143,16 +142,29 @@ async fn what_cannot_be_imitated_fails_and_says_so() {
     let mut elsewhere = shell("true");
     elsewhere["template"]["spec"]["containers"][0]["workingDir"] = "/srv".into();
 
-    for (name, spec, part) in [
-        ("many", many, "one pod per Job"),
-        ("host", host, "volume h is none"),
-        ("elsewhere", elsewhere, "/srv is in no volume"),
-    ] {
+    for (name, spec, part) in
+        [("host", host, "volume h is none"), ("elsewhere", elsewhere, "/srv is in no volume")]
+    {
         ground.create(name, spec).await;
-        let job = ground.ended(name).await;
-        let (_, message) = condition(&job, "Failed").unwrap();
+        ground.ended(name).await;
+        let message = ground.terminated().await.message.unwrap();
         assert!(message.contains(part), "{message}");
+        ground.jobs().delete(name, &DeleteParams::background()).await.unwrap();
+        ground.no_pods().await;
     }
+}
+
+#[tokio::test]
+async fn a_job_of_many_pods_runs_them_all() {
+    let ground = Ground::new();
+    let mut many = shell("true");
+    many["completions"] = 3.into();
+    many["parallelism"] = 3.into();
+
+    ground.create("many", many).await;
+    let job = ground.ended("many").await;
+
+    assert_eq!(job.status.unwrap().succeeded, Some(3));
 }
 
 #[tokio::test]

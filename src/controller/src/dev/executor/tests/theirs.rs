@@ -3,7 +3,7 @@
 use super::*;
 
 fn theirs() -> Ground {
-    Ground::idle().started(|settings| settings.pods = Pods::Theirs)
+    Ground::bare_with(Pods::Theirs)
 }
 
 /// The Pod that a Job controller would create, with what a cluster adds to every Pod.
