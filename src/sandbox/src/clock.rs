@@ -23,7 +23,10 @@ impl Clock {
         reason = "a cluster's clock starts from the wall once; afterwards it follows tokio's"
     )]
     pub(crate) fn start() -> Self {
-        let wall = Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH);
+        Self::start_at(Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH))
+    }
+
+    pub(crate) fn start_at(wall: Timestamp) -> Self {
         Self { wall, started: Instant::now(), jumped: AtomicI64::new(0) }
     }
 

@@ -22,6 +22,7 @@ use crate::{
     http::Caller,
     object,
     pods::logs::Logs,
+    random::Random,
     store::{Key, State},
     tls::Authority,
 };
@@ -47,7 +48,20 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn new(name: String) -> Self {
-        let cluster = Self::bare(name);
+        Self::bare(name).begun()
+    }
+
+    /// One that does the same again: by a clock that begins there, with uids and chances of a seed.
+    pub(crate) fn replayed(name: String, at: Timestamp, seed: u64) -> Self {
+        let random = Random::of_name(&name, seed);
+        let cluster = Self { clock: Clock::start_at(at), ..Self::bare(name) };
+        cluster.lock().random = random;
+        cluster.faults.seed(seed);
+        cluster.begun()
+    }
+
+    fn begun(self) -> Self {
+        let cluster = self;
         for namespace in ["default", "kube-system", "kube-public", "kube-node-lease"] {
             cluster.found(("", "namespaces"), json!({ "metadata": { "name": namespace } }));
         }
@@ -163,8 +177,8 @@ impl Cluster {
     pub(crate) fn jump_clock(&self, by: SignedDuration) {
         self.clock.jump(by);
         let state = self.lock();
-        state.changed.send_modify(|_| {});
-        state.tables.values().for_each(|it| it.changed.send_modify(|_| {}));
+        state.changed.send_replace(state.revision);
+        state.tables.values().for_each(|it| it.changed.send_replace(it.changed.value()));
     }
 
     /// Adds to the log of a container of the Pod that has the name now; nobody could read that of none.

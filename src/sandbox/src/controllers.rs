@@ -73,6 +73,7 @@ impl Controllers {
             changed.mark_unchanged();
             let due = rounds.next(&cluster, jobs_by);
             tokio::select! {
+                biased;
                 ended = changed.changed() => if ended.is_err() { return },
                 () = pause(due) => {}
             }

@@ -4,9 +4,10 @@ mod latency;
 mod mishap;
 mod requests;
 
-use std::time::Duration;
-
-use tokio::sync::watch;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 pub(crate) use self::mishap::{Fate, Turn};
 pub use self::{
@@ -14,7 +15,12 @@ pub use self::{
     mishap::{Failure, Mishap},
     requests::Requests,
 };
-use crate::{auth::Attributes, random::Random, refusal::Refusal};
+use crate::{
+    auth::Attributes,
+    random::Random,
+    refusal::Refusal,
+    signal::{Bell, Ear},
+};
 
 /// Something that goes wrong for one client, or for all of them, until it is cleared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,40 +134,51 @@ impl Active {
 /// The faults of a cluster.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    active: watch::Sender<Active>,
+    active: Arc<Mutex<Active>>,
+    moved: Bell,
 }
 
 impl Default for Faults {
     fn default() -> Self {
         let random = Random::seeded(0);
         let active = Active { faults: Vec::new(), ends: Vec::new(), random };
-        Self { active: watch::Sender::new(active) }
+        Self { active: Arc::new(Mutex::new(active)), moved: Bell::new(0) }
     }
 }
 
 impl Faults {
     pub(crate) fn set(&self, fault: Fault) {
-        self.active.send_modify(|it| match fault.kind.ends_watches() {
+        self.change(|it| match fault.kind.ends_watches() {
             Some(end) => it.ends.push((fault.client, end)),
             None => it.faults.push(fault),
         });
     }
 
     pub(crate) fn clear(&self) {
-        self.active.send_modify(|it| it.faults.clear());
+        self.change(|it| it.faults.clear());
     }
 
     pub(crate) fn seed(&self, seed: u64) {
-        self.active.send_modify(|it| it.random = Random::seeded(seed));
+        self.lock().random = Random::seeded(seed);
     }
 
     /// Whether all is well, as it is nearly always.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.active.borrow().faults.is_empty()
+        self.lock().faults.is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Active> {
+        locked(&self.active)
+    }
+
+    /// Changes what is active, and wakes whoever waits for that.
+    fn change(&self, change: impl FnOnce(&mut Active)) {
+        change(&mut self.lock());
+        self.moved.send_replace(0);
     }
 
     fn any<T>(&self, client: &str, pick: impl Fn(&FaultKind) -> Option<T>) -> Option<T> {
-        self.active.borrow().of(client).find_map(pick)
+        self.lock().of(client).find_map(pick)
     }
 
     /// Waits while something is the matter with a client.
@@ -169,9 +186,9 @@ impl Faults {
         if self.is_quiet() {
             return;
         }
-        let mut changes = self.active.subscribe();
-        // The sender lives as long as the cluster, so this ends only when it is over.
-        let _ = changes.wait_for(|it| !it.of(client).any(&is_matter)).await;
+        let mut moved = self.moved.subscribe();
+        // The bell lives as long as the cluster, so this ends only when it is over.
+        while self.lock().of(client).any(&is_matter) && moved.changed().await.is_ok() {}
     }
 
     /// Waits as long as the client is cut off.
@@ -187,13 +204,7 @@ impl Faults {
 
     /// Casts the lot for a request, in the order in which the faults were set.
     pub(crate) fn fate(&self, client: &str, asked: &Attributes<'_>) -> Fate {
-        let mut fate = Fate::default();
-        self.active.send_if_modified(|active| {
-            fate = active.fate(client, asked);
-            // Nobody waits for what is counted there.
-            false
-        });
-        fate
+        self.lock().fate(client, asked)
     }
 
     /// What a request meets before the API sees it; what it meets afterwards, if it gets there.
@@ -217,7 +228,7 @@ impl Faults {
 
     /// Whether nobody at all gets a connection.
     pub(crate) fn refuses_all(&self) -> bool {
-        let active = self.active.borrow();
+        let active = self.lock();
         let mut faults = active.faults.iter();
         faults.any(|it| it.client.is_none() && it.kind == FaultKind::RefuseConnections)
     }
@@ -243,28 +254,29 @@ impl Faults {
     }
 
     fn spend(&self, client: &str, pick: impl Fn(&mut FaultKind) -> Option<&mut u32>) -> bool {
-        if self.is_quiet() {
-            return false;
-        }
-        self.active.send_if_modified(|active| {
-            let mut mine = active.faults.iter_mut().filter(|it| hits(it.client.as_deref(), client));
-            let times = mine.find_map(|it| pick(&mut it.kind).filter(|times| **times > 0));
-            times.map(|it| *it -= 1).is_some()
-        })
+        let mut active = self.lock();
+        let mut mine = active.faults.iter_mut().filter(|it| hits(it.client.as_deref(), client));
+        let times = mine.find_map(|it| pick(&mut it.kind).filter(|times| **times > 0));
+        times.map(|it| *it -= 1).is_some()
     }
 
     /// Follows what happens to the watches of a client.
     pub(crate) fn follow(&self, client: &str) -> Follower {
-        let changes = self.active.subscribe();
-        let seen = changes.borrow().ends.len();
-        Follower { changes, seen, client: client.to_owned() }
+        let (active, moved) = (Arc::clone(&self.active), self.moved.subscribe());
+        let seen = self.lock().ends.len();
+        Follower { active, moved, seen, client: client.to_owned() }
     }
+}
+
+fn locked(active: &Mutex<Active>) -> MutexGuard<'_, Active> {
+    active.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Tells one watch what happens to it.
 #[derive(Debug)]
 pub(crate) struct Follower {
-    changes: watch::Receiver<Active>,
+    active: Arc<Mutex<Active>>,
+    moved: Ear,
     seen: usize,
     client: String,
 }
@@ -272,7 +284,7 @@ pub(crate) struct Follower {
 impl Follower {
     /// How the watch was ended since this was last asked.
     pub(crate) fn end(&mut self) -> Option<End> {
-        let active = self.changes.borrow();
+        let active = locked(&self.active);
         let seen = std::mem::replace(&mut self.seen, active.ends.len());
         let mut ends = active.ends.iter().skip(seen);
         ends.find(|(whom, _)| hits(whom.as_deref(), &self.client)).map(|(_, end)| *end)
@@ -280,7 +292,7 @@ impl Follower {
 
     /// Waits for any change of the faults.
     pub(crate) async fn changed(&mut self) {
-        if self.changes.changed().await.is_err() {
+        if self.moved.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }

@@ -27,6 +27,7 @@ mod sandbox;
 mod schema;
 mod selector;
 mod server;
+mod signal;
 mod snapshot;
 mod store;
 mod tls;

@@ -14,7 +14,11 @@ pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn for_cluster(name: &str) -> Self {
-        let ordinal = CLUSTERS.fetch_add(1, Ordering::Relaxed);
+        Self::of_name(name, CLUSTERS.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The same every time, for the same name and number.
+    pub(crate) fn of_name(name: &str, ordinal: u64) -> Self {
         let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use axum::{Router, extract::Request};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     audit::{AuditEntry, Entry, access::Access},
@@ -30,6 +30,12 @@ impl Sandbox {
     /// An empty cluster with the namespaces that every cluster begins with.
     pub fn new(name: impl Into<String>) -> Self {
         Self { cluster: Arc::new(Cluster::new(name.into())) }
+    }
+
+    /// The same, but its clock begins at `at`, and its uids and the chances of its faults follow from
+    /// `seed`: made again, and asked the same in the same order, it answers the same.
+    pub fn replayed(name: impl Into<String>, at: Timestamp, seed: u64) -> Self {
+        Self { cluster: Arc::new(Cluster::replayed(name.into(), at, seed)) }
     }
 
     /// Writes the cluster into a folder, from where [`Sandbox::load`] has it again: all objects with

@@ -11,7 +11,6 @@ use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::sync::watch;
 
 use crate::{
     audit::Audit,
@@ -22,6 +21,7 @@ use crate::{
     registry::{Registry, Resource},
     schema::Stamp,
     selector::Selector,
+    signal::Bell,
     store::log::{Change, Kind, Log},
 };
 
@@ -141,7 +141,7 @@ pub(crate) struct Table {
     pub(crate) objects: BTreeMap<Key, Arc<Stored>>,
     pub(crate) log: Log,
     /// Wakes watchers.
-    pub(crate) changed: watch::Sender<u64>,
+    pub(crate) changed: Bell,
 }
 
 impl Table {
@@ -149,7 +149,7 @@ impl Table {
         Self {
             objects: BTreeMap::new(),
             log: Log::starting_at(revision),
-            changed: watch::Sender::new(revision),
+            changed: Bell::new(revision),
         }
     }
 
@@ -203,7 +203,7 @@ pub(crate) struct State {
     pub(crate) audit: Audit,
     pub(crate) tables: BTreeMap<String, Table>,
     /// The last revision that gives a controller something to do.
-    pub(crate) changed: watch::Sender<u64>,
+    pub(crate) changed: Bell,
     pub(crate) authorization: auth::Mode,
     /// Somebody sees to it that namespaces have accounts: Pods need them then.
     pub(crate) keeps_accounts: bool,
@@ -220,7 +220,7 @@ impl State {
             random: Random::for_cluster(name),
             audit: Audit::default(),
             tables: BTreeMap::new(),
-            changed: watch::Sender::new(1),
+            changed: Bell::new(1),
             authorization: auth::Mode::AlwaysAllow,
             keeps_accounts: false,
             grants: None,

@@ -18,6 +18,7 @@ use crate::{
     http::{Exchange, json_response},
     pods::logs::Which,
     refusal::Result,
+    signal::Ear,
 };
 
 pub(super) fn log(exchange: &Exchange, target: &Target) -> Result<Response<Body>> {
@@ -67,7 +68,7 @@ struct Following {
     client: String,
     reader: Reader,
     grew: watch::Receiver<()>,
-    pods: watch::Receiver<u64>,
+    pods: Ear,
     faults: Follower,
 }
 

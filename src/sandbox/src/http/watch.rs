@@ -9,10 +9,7 @@ use bytes::Bytes;
 use futures::stream;
 use http::Response;
 use serde_json::{Value, json};
-use tokio::{
-    sync::watch::Receiver,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::{
     api::{
@@ -31,6 +28,7 @@ use crate::{
     object,
     refusal::{Refusal, Result},
     selector::Selector,
+    signal::Ear,
     store::{
         State, Stored, Table,
         log::{Change, Kind},
@@ -55,7 +53,7 @@ struct Watch {
     /// Everything up to this revision is sent or queued.
     revision: u64,
     queue: VecDeque<Bytes>,
-    changed: Receiver<u64>,
+    changed: Ear,
     faults: Follower,
     deadline: Instant,
     bookmarks: bool,
@@ -212,7 +210,7 @@ impl Watch {
         let state = cluster.lock();
         let Some(table) = state.table(&self.target.resource) else { return false };
         self.changed.mark_unchanged();
-        let Some(changes) = table.log.after(self.revision) else {
+        let Some(changes) = table.log.since(self.revision) else {
             self.expire();
             return true;
         };

@@ -40,13 +40,20 @@ pub(crate) struct Log {
     changes: VecDeque<Arc<Change>>,
     /// Changes up to this revision are forgotten.
     compacted: u64,
+    /// The last change that is forgotten.
+    forgotten: u64,
     /// Of how many of the oldest nothing is kept as a value.
     packed: usize,
 }
 
 impl Log {
     pub(crate) fn starting_at(revision: u64) -> Self {
-        Self { changes: VecDeque::new(), compacted: revision.saturating_sub(1), packed: 0 }
+        Self {
+            changes: VecDeque::new(),
+            compacted: revision.saturating_sub(1),
+            forgotten: 0,
+            packed: 0,
+        }
     }
 
     pub(crate) fn append(&mut self, change: Change) {
@@ -55,6 +62,7 @@ impl Log {
             && let Some(oldest) = self.changes.pop_front()
         {
             self.compacted = oldest.revision;
+            self.forgotten = oldest.revision;
             self.packed = self.packed.saturating_sub(1);
         }
     }
@@ -72,6 +80,8 @@ impl Log {
 
     /// Forgets all that happened up to a revision.
     pub(crate) fn compact(&mut self, revision: u64) {
+        let last = self.changes.iter().take_while(|it| it.revision <= revision).last();
+        self.forgotten = last.map_or(self.forgotten, |it| it.revision);
         self.lose(revision);
         self.compacted = self.compacted.max(revision);
     }
@@ -91,6 +101,18 @@ impl Log {
 
     pub(crate) fn compacted(&self) -> u64 {
         self.compacted
+    }
+
+    /// The changes after a revision, for a watch that is open: it outlives a compaction of what it has seen.
+    pub(crate) fn since(
+        &self,
+        revision: u64,
+    ) -> Option<impl DoubleEndedIterator<Item = &Arc<Change>> + use<'_>> {
+        if revision < self.forgotten {
+            return None;
+        }
+        let from = self.changes.partition_point(|it| it.revision <= revision);
+        Some(self.changes.range(from..))
     }
 
     /// The changes after a revision, oldest first, or nothing when some of them are forgotten.
