@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod assignment;
+pub mod broken;
 pub mod change;
 pub mod claim;
 pub mod job;

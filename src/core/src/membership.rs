@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::broken::{self, Law};
 use crate::names::{MemberId, ShardCount};
 
 /// Monotonic time, since an origin of this process.
@@ -47,6 +48,9 @@ impl Liveness {
     }
 
     pub fn moment(&self, now: Mono) -> Moment {
+        if broken::is_off(Law::LiveWatch) {
+            return Moment { now, watched: now, is_live: true };
+        }
         let silence = self.heard.map(|heard| now.saturating_sub(heard));
         Moment {
             now,
