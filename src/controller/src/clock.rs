@@ -1,17 +1,23 @@
 //! What time is it? The only clock of the controller: real in production, tokio's own in virtual time.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use ger_core::membership::Mono;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
+
+/// More virtual time than passes in any simulation.
+const LONG: Duration = Duration::from_hours(24 * 365);
 
 /// The monotonic time as core wants it: since a moment that never changes in this process.
 pub(crate) fn mono() -> Mono {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     let now = Instant::now();
-    now.saturating_duration_since(*ORIGIN.get_or_init(|| now))
+    // Long past: where time is paused, each runtime has its own, and none may be before this.
+    let origin = ORIGIN.get_or_init(|| now.checked_sub(LONG).unwrap_or(now));
+    now.saturating_duration_since(*origin)
 }
 
 /// Tells the time, cheap to clone.
@@ -27,6 +33,8 @@ enum Source {
     Virtual {
         start: Timestamp,
         origin: Instant,
+        /// How far it was moved by hand, in milliseconds.
+        moved: Arc<AtomicI64>,
     },
 }
 
@@ -38,7 +46,15 @@ impl Clock {
 
     /// A wall clock that reads `start` now, and moves as tokio's clock does.
     pub fn virtual_from(start: Timestamp) -> Self {
-        Self { source: Source::Virtual { start, origin: Instant::now() } }
+        Self { source: Source::Virtual { start, origin: Instant::now(), moved: Arc::default() } }
+    }
+
+    /// Moves a virtual clock, as somebody who sets it does. The machine's is not ours to move.
+    pub fn jump(&self, by: SignedDuration) {
+        if let Source::Virtual { moved, .. } = &self.source {
+            let by = i64::try_from(by.as_millis()).unwrap_or_default();
+            moved.fetch_add(by, Ordering::Relaxed);
+        }
     }
 
     /// The wall time: for what is written and for cron, never to judge another machine's Lease.
@@ -46,8 +62,10 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.source {
             Source::System => Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::MAX),
-            Source::Virtual { start, origin } => {
-                start.checked_add(origin.elapsed()).unwrap_or(Timestamp::MAX)
+            Source::Virtual { start, origin, moved } => {
+                let moved = SignedDuration::from_millis(moved.load(Ordering::Relaxed));
+                let now = start.checked_add(origin.elapsed()).and_then(|it| it.checked_add(moved));
+                now.unwrap_or(Timestamp::MAX)
             }
         }
     }

@@ -168,7 +168,10 @@ pub fn start(
 
     let (clusters, watching) = clusters::start(
         clusters::Parts {
-            settings: cluster_settings(&parts.settings, &parts.namespace),
+            settings: clusters::Settings {
+                seed: seed(&parts.member),
+                ..cluster_settings(&parts.settings, &parts.namespace)
+            },
             hub: parts.hub.clone(),
             connect: Arc::clone(&parts.connect),
             clock: parts.clock.clone(),
@@ -310,6 +313,7 @@ impl Tasks {
         serving: &mut JoinSet<Result<(), Error>>,
     ) -> Result<(), Error> {
         tokio::select! {
+            biased;
             () = self.stop.cancelled() => Ok(()),
             Some(ended) = working.join_next() => flatten(ended),
             Some(ended) = serving.join_next() => flatten(ended),
@@ -379,6 +383,7 @@ async fn publish(
     let mut look = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
+            biased;
             () = stop.cancelled() => return Ok(()),
             _ = look.tick() => {}
             notice = notices.recv() => {
@@ -468,7 +473,6 @@ pub fn cluster_settings(settings: &Settings, namespace: &str) -> clusters::Setti
     clusters::Settings {
         allow_loopback: policy(settings.loopback_clusters),
         insecure_tls: policy(settings.insecure_kubeconfig_tls),
-        seed: u64::from(std::process::id()),
         ..clusters::Settings::new(namespace)
     }
 }
@@ -486,4 +490,11 @@ fn shard_settings(parts: &Parts) -> shards::Settings {
         owner: parts.pod.clone(),
         takeover: parts.takeover,
     }
+}
+
+/// A number of this replica, so that no two of them retry in step.
+fn seed(member: &MemberId) -> u64 {
+    use sha2::Digest as _;
+    let digest = sha2::Sha256::digest(member.as_str().as_bytes());
+    u64::from_be_bytes(digest.first_chunk::<8>().copied().unwrap_or_default())
 }

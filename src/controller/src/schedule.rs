@@ -68,8 +68,10 @@ pub async fn run(
         scheduler.fleet.progress.tick();
         let next = scheduler.lanes.values().filter_map(Lane::next_at).min();
         tokio::select! {
+            // In an order and not by lot, so that a simulation replays: what comes seldom comes first, and a
+            // flood of events holds up none of it. What is due is started whatever came.
+            biased;
             () = stop.cancelled() => break,
-            Some(event) = events.recv() => scheduler.observe(&event),
             changed = ownership.changed() => {
                 scheduler.look_over();
                 if changed.is_err() {
@@ -79,6 +81,7 @@ pub async fn run(
             }
             _ = look_over.tick() => scheduler.look_over(),
             Some(ended) = scheduler.working.join_next() => scheduler.ended(ended)?,
+            Some(event) = events.recv() => scheduler.observe(&event),
             () = until(next) => {}
         }
         scheduler.start_due();

@@ -91,6 +91,7 @@ impl Session {
     /// stream died.
     async fn broken(&mut self) {
         tokio::select! {
+            biased;
             () = self.claim.lost() => {}
             ended = self.tasks.join_next() => {
                 tracing::error!(cluster = %self.cluster.name(), ?ended, "a stream ended by itself");

@@ -67,13 +67,14 @@ pub async fn run(fleet: Arc<Fleet>, stop: CancellationToken) -> Result<(), Panic
     loop {
         let fleet = Arc::clone(&desk.fleet);
         tokio::select! {
+            biased;
             () = stop.cancelled() => break,
-            () = fleet.admission.notified() => desk.look_everywhere(),
-            _ = look.tick() => desk.look_everywhere(),
             Some(ended) = desk.working.join_next() => {
                 let (name, slot) = ended.map_err(|source| Panicked { source })?;
                 desk.ended(name, slot);
             }
+            () = fleet.admission.notified() => desk.look_everywhere(),
+            _ = look.tick() => desk.look_everywhere(),
         }
     }
     desk.working.shutdown().await;

@@ -33,6 +33,7 @@ pub(super) async fn contend(
         // term, and the next begins from nothing.
         shared.set_stewardship(Stewardship::NotHeld);
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = pause() => {}
         }
@@ -53,11 +54,13 @@ async fn hold(
         .with_grace(GRACE_SECONDS)
         .build();
     let manager = tokio::select! {
+        biased;
         () = stop.cancelled() => return Ok(()),
         manager = manager => manager.map_err(failed)?,
     };
     loop {
         let is_held = tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             changed = manager.changed() => changed.map_err(failed)?,
         };

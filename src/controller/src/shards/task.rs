@@ -122,11 +122,12 @@ impl Task {
         while !self.is_over() {
             let wake = self.act();
             tokio::select! {
-                news = heard.recv() => if let Some(news) = news { self.hear(news) },
+                biased;
+                () = stop.cancelled(), if self.departure == Departure::Stays => self.depart(),
                 Some(written) = self.writes.join_next() => self.on_written(sound(written)?),
+                news = heard.recv() => if let Some(news) = news { self.hear(news) },
                 () = self.shared.drained.notified() => {}
                 changed = ready.changed(), if is_ready_open => is_ready_open = changed.is_ok(),
-                () = stop.cancelled(), if self.departure == Departure::Stays => self.depart(),
                 () = sleep_until(wake) => {}
                 Some(ended) = watching.join_next() => sound(ended)?,
             }
