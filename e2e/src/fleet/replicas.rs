@@ -214,6 +214,11 @@ impl Fleet {
         self.gate(name).set(step, Fate::Sleep);
     }
 
+    /// Sets the wall clocks of all replicas ahead.
+    pub fn set_clocks(&self, ahead: Duration) {
+        self.recipe.clock.jump(jiff::SignedDuration::try_from(ahead).expect("a short time"));
+    }
+
     /// Wakes a replica that fell asleep; ends every fault of every cluster.
     pub fn wake(&self, name: &str) {
         self.gate(name).wake();

@@ -1,8 +1,8 @@
 //! Who works on what, and what happens when somebody comes, goes or is cut off?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use e2e::{Fleet, Repo, mins, secs, story, trigger};
+use e2e::{Fleet, Repo, Step, mins, secs, story, trigger};
 use ger_core::names::{Commit, TriggerKey};
 
 /// A crash is noticed when the Leases run out, 15 s; the rest is the claim and the first check.
@@ -129,6 +129,33 @@ fn a_replica_that_loses_the_hub_doubles_nothing() {
         for commit in commits.iter().chain([&last]) {
             assert_eq!(east.jobs_for(commit).await.len(), 1, "{commit}");
         }
+    });
+}
+
+/// Found by a seed: who wakes behind another's firing and has a clock that is ahead thinks that it is due.
+#[test]
+fn a_firing_that_another_replica_did_is_not_done_again() {
+    story!(Virtual, async {
+        let fleet = Fleet::builder().replicas(2).spokes(["east"]).start().await;
+        let east = fleet.spoke("east");
+        let repo = fleet.repo("app");
+        let commit = repo.push();
+        let each_time = trigger("deploy").every("90s").always().watching(&repo);
+        let deploy = east.apply(&each_time).await;
+        east.done_for(&commit, secs(30)).await;
+
+        let sleeper = fleet.owner_of(&deploy).await;
+        fleet.sleep_before(&sleeper, Step::RunRecorded);
+        fleet.sprung(&sleeper, Step::RunRecorded).await;
+        let fired = async || (east.started_for(&commit).await.len() == 2).then_some(());
+        east.until(mins(2), "another replica fires", fired).await;
+        fleet.set_clocks(secs(120));
+        fleet.wake(&sleeper);
+        fleet.pass(mins(5)).await;
+
+        let runs = east.status(&deploy).await.runs;
+        let occasions: BTreeSet<_> = runs.iter().map(|it| it.occasion.clone()).collect();
+        assert!(runs.len() > 2 && occasions.len() == runs.len(), "{runs:?}");
     });
 }
 

@@ -258,11 +258,13 @@ impl Turn<'_> {
             Told::Written { recorded, events } => {
                 for run in recorded {
                     tracing::info!(trigger = %self.key, source = name, run, "run recorded");
+                    self.recorded.push(run);
                 }
                 for event in events {
                     self.tell(&event).await;
                 }
             }
+            Told::Verdict(Verdict::CheckAgain) if self.was_fired(plan, question) => {}
             Told::Verdict(Verdict::CheckAgain) => {
                 let found = sources::find(self.cluster.stores(), self.key, plan, &name);
                 return Ok(Some(self.question(plan, &name, found, check.firing)));
@@ -292,6 +294,17 @@ impl Turn<'_> {
             ledger::look_again(status, name, now).filter(|_| matches!(answer, Answer::Head(_)));
         let awaited = wait.map(|it| (Instant::now() + it, ledger::requested(status, name)));
         self.memory.sources.entry(name.to_owned()).or_default().awaited = awaited;
+    }
+
+    /// Whether somebody else did what a tick was for, since it was asked: then it is done, even where this
+    /// clock, which may be ahead of theirs, says that the next one is due.
+    fn was_fired(&self, plan: &Plan, question: &Question) -> bool {
+        let is_tick = matches!(question.firing, Firing::Tick { .. } | Firing::Confirm { .. });
+        let done = |it: Option<&CheckedSource>| it.and_then(|it| it.checked_at);
+        let live = self.trigger.status.checked_sources.get(question.basis.source());
+        is_tick
+            && !plan.on_change_only
+            && done(live.map(Box::as_ref)) > done(question.record.as_ref())
     }
 
     /// What is to be said of the sources that work, of all of them as they are now.

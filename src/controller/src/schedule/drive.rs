@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ger_api::status::{Run, RunPhase};
+use ger_core::broken::{self, Law};
 use ger_core::ledger::{self, JobSighting, Notice, Severity, Transition};
 use ger_core::plan::Plan;
 use k8s_openapi::api::batch::v1::Job;
@@ -39,7 +40,7 @@ impl Turn<'_> {
         match run.phase {
             RunPhase::Requested => self.drop_unlisted(plan, run).await,
             // While suspended nothing starts; what is recorded waits.
-            RunPhase::Pending if plan.suspend => Ok(()),
+            RunPhase::Pending if plan.suspend || self.is_left_behind(run) => Ok(()),
             RunPhase::Pending => Box::pin(self.make_in_turn(plan, run)).await,
             RunPhase::Queued if self.take_back(plan, run).await? => Ok(()),
             RunPhase::Queued | RunPhase::Running => self.observe(run).await,
@@ -50,6 +51,11 @@ impl Turn<'_> {
             | RunPhase::Skipped
             | RunPhase::Unchanged => Ok(()),
         }
+    }
+
+    /// Whether a run is nobody's: never, unless the simulation says that what another turn recorded is.
+    fn is_left_behind(&self, run: &Run) -> bool {
+        broken::is_off(Law::Recovery) && !self.recorded.contains(&run.id)
     }
 
     /// Records what became of Jobs, and nothing else.

@@ -35,6 +35,8 @@ pub(super) struct Turn<'a> {
     pub(super) trigger: Trigger,
     pub(super) memory: Memory,
     pub(super) due_at: Instant,
+    /// The runs that this turn recorded.
+    pub(super) recorded: Vec<String>,
 }
 
 /// Takes one trigger from its timer to its Jobs, and says when it is to be looked at again.
@@ -57,7 +59,8 @@ pub(super) async fn fire(
     fleet.metrics.triggers.turn_began(key);
     let began = Instant::now();
 
-    let mut turn = Turn { fleet, key, cluster, work, trigger, memory, due_at };
+    let recorded = Vec::new();
+    let mut turn = Turn { fleet, key, cluster, work, trigger, memory, due_at, recorded };
     let taken = Box::pin(turn.take()).await;
     let ended = if taken.is_ok() { Ended::Well } else { Ended::Badly };
     fleet.metrics.triggers.turn_ended(key, began.elapsed(), ended);
