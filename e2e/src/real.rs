@@ -203,11 +203,16 @@ impl World {
 
     /// Starts the program as in production, against a hub.
     pub async fn run(&self, hub: &Site) -> Program {
+        self.run_as(hub, "controller").await
+    }
+
+    /// The same as one of several: each has a name, by which it logs and holds its Leases.
+    pub async fn run_as(&self, hub: &Site, name: &str) -> Program {
         // Bound for a moment: the program binds it right after.
         let free = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port is found");
         let port = free.local_addr().expect("it is bound").port();
         drop(free);
-        let log = self.folder.path().join("controller.log");
+        let log = self.folder.path().join(format!("{name}.log"));
         let output = std::fs::File::create(&log).expect("the folder is ours");
         let errors = output.try_clone().expect("a file has two handles");
         let child = Command::new(&self.program)
@@ -215,6 +220,7 @@ impl World {
             .args(["--lease-duration", "3", "--lease-renew", "1", "--shards", "4"])
             .args(["--utility-address", "127.0.0.1", "--utility-port", &port.to_string()])
             .env("KUBECONFIG", &hub.controller)
+            .env("POD_NAME", name)
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
@@ -258,11 +264,32 @@ impl Program {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Freezes it where it is: it knows nothing of the time until it is woken.
+    pub async fn freeze(&self) {
+        self.signal("-STOP").await;
+    }
+
+    /// Wakes it from a freeze.
+    pub async fn wake(&self) {
+        self.signal("-CONT").await;
+    }
+
+    /// Ends it as a power failure does.
+    pub async fn kill(mut self) {
+        self.signal("-KILL").await;
+        let ended = timeout(LONG, self.child.wait()).await;
+        ended.expect("it ends at once").expect("it is our child");
+    }
+
+    async fn signal(&self, signal: &str) {
+        let id = self.child.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args([signal, &id]).status().await;
+        assert!(sent.is_ok_and(|it| it.success()), "it cannot be sent {signal}");
+    }
+
     /// Asks it to end as Kubernetes does, and gives its exit code.
     pub async fn stop(mut self) -> Option<i32> {
-        let id = self.child.id().expect("it runs").to_string();
-        let asked = Command::new("kill").args(["-TERM", &id]).status().await;
-        assert!(asked.is_ok_and(|it| it.success()), "it cannot be asked to end");
+        self.signal("-TERM").await;
         let ended = timeout(LONG, self.child.wait()).await;
         ended.expect("it ends in time").expect("it is our child").code()
     }

@@ -19,6 +19,7 @@ mod hostile;
 mod joining;
 mod outcomes;
 mod permissions;
+mod processes;
 mod queue;
 mod quiet;
 mod real;
