@@ -30,6 +30,8 @@ pub mod remotes;
 pub mod rights;
 #[cfg(feature = "product")]
 pub mod scene;
+#[cfg(feature = "product")]
+pub mod simulation;
 pub mod wait;
 
 #[cfg(feature = "product")]
