@@ -60,6 +60,15 @@ impl Troubles {
         }
     }
 
+    /// What was to last for a time is over already.
+    pub(super) fn cut(&self, place: &Place, now: At) {
+        let mut spans = self.lock();
+        let lasting = spans.get_mut(place).into_iter().flatten();
+        for span in lasting.filter(|it| it.number.is_none() && it.to > now) {
+            span.to = now;
+        }
+    }
+
     /// How much of a time a place was in trouble.
     pub(super) fn overlap(&self, place: &Place, from: At, to: At) -> Duration {
         let spans = self.lock();

@@ -127,6 +127,8 @@ impl Slot {
             timeline.tell(format!("replica {} starts as process {incarnation}", self.number));
             let now = timeline.now();
             mould.common.troubles.span(Place::Fleet, now, now);
+            // A new process is not frozen, however long the last one would have been.
+            mould.common.troubles.cut(&Place::Ear(self.number), now);
             *lock(&self.now) = Some(running.clone());
             let ended = task.join_next().await;
             *lock(&self.now) = None;
