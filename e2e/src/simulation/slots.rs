@@ -167,6 +167,7 @@ impl Slot {
             remotes: Arc::new(Way { forge: Arc::clone(&mould.forge), door: door.clone() }),
             clock: clock.clone(),
             utility: None,
+            webhooks: None,
             pace: Pace { announce_after: ANNOUNCE_AFTER },
             takeover: Takeover::Enabled,
             pod: None,
