@@ -85,7 +85,7 @@ fn an_invalid_configuration_is_refused_and_the_last_good_one_stays() {
 
         hub.put(&config("action: {activeDeadlineSeconds: 88, maxRunningJobs: none}")).await;
         let events = said(&hub, "ConfigRefused", "none").await;
-        fleet.pass(mins(10)).await;
+        fleet.pass(mins(2)).await;
         let first = repo.push();
         hub.apply(&trigger("deploy").watching(&repo)).await;
         hub.done_for(&first, secs(30)).await;
