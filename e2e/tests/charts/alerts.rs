@@ -96,10 +96,11 @@ async fn the_dashboard_is_whole() {
         assert!(ids.insert(panel["id"].as_u64().unwrap()), "{panel}");
         let at = &panel["gridPos"];
         let number = |key: &str| at[key].as_u64().unwrap();
-        for x in number("x")..number("x") + number("w") {
-            for y in number("y")..number("y") + number("h") {
-                assert!(x < 24 && places.insert((x, y)), "{} is over another", panel["title"]);
-            }
+        let (columns, rows) = (number("x")..number("x") + number("w"), number("h"));
+        let covered = columns.flat_map(|x| (0..rows).map(move |row| (x, row)));
+        for (x, row) in covered {
+            let is_free = x < 24 && places.insert((x, number("y") + row));
+            assert!(is_free, "{} is over another", panel["title"]);
         }
         if panel["type"] == "row" {
             continue;

@@ -90,7 +90,7 @@ fn the_readme_has_each_value_with_its_default() {
             } else {
                 format!("`{value}`")
             };
-            text.push_str(&format!("| `{}` | {shown} | {} |\n", row.path, row.about));
+            text.extend(["| `", &row.path, "` | ", &shown, " | ", &row.about, " |\n"]);
         }
         let path = format!("{}/README.md", chart(name));
         if std::env::var_os(UPDATE).is_some() {

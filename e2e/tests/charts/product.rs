@@ -14,24 +14,26 @@ async fn the_program_accepts_the_arguments_of_each_deployment() {
     let helm = helm();
     let mut deployments = 0;
     for case in cases() {
-        for object in case.objects(&helm).await {
-            if object["kind"] != "Deployment" {
-                continue;
-            }
+        let objects = case.objects(&helm).await;
+        for deployment in objects.iter().filter(|it| it["kind"] == "Deployment") {
             deployments += 1;
-            let container = &object["spec"]["template"]["spec"]["containers"][0];
-            let arguments: Vec<String> = serde_json::from_value(container["args"].clone()).unwrap();
-
-            let settings = git_events_runner::cli::settings(&arguments);
-
-            let settings = settings.unwrap_or_else(|why| panic!("{}: {why:#}", case.name));
-            let ports = container["ports"].as_array().unwrap();
-            let utility = ports.iter().find(|it| it["name"] == "utility").unwrap();
-            assert_eq!(utility["containerPort"], settings.utility.port(), "{}", case.name);
-            assert_eq!(settings.shards.get(), if case.name == "everything" { 256 } else { 64 });
+            starts_as_it_says(&case.name, deployment);
         }
     }
     assert!(deployments > 3);
+}
+
+fn starts_as_it_says(case: &str, deployment: &Value) {
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    let arguments: Vec<String> = serde_json::from_value(container["args"].clone()).unwrap();
+
+    let settings = git_events_runner::cli::settings(&arguments);
+
+    let settings = settings.unwrap_or_else(|why| panic!("{case}: {why:#}"));
+    let ports = container["ports"].as_array().unwrap();
+    let utility = ports.iter().find(|it| it["name"] == "utility").unwrap();
+    assert_eq!(utility["containerPort"], settings.utility.port(), "{case}");
+    assert_eq!(settings.shards.get(), if case == "everything" { 256 } else { 64 });
 }
 
 /// Without any values, the chart says what the program does by itself.

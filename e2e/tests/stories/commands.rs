@@ -32,8 +32,8 @@ async fn typed(
 
 /// A clock that goes on from one command to the next.
 fn clock() -> Clock {
-    let start = "2026-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap();
     static BEGUN: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(0);
+    let start = "2026-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap();
     let second = BEGUN.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
     Clock::virtual_from(start + jiff::SignedDuration::from_secs(second))
 }

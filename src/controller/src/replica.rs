@@ -155,7 +155,7 @@ impl Handle {
 /// The future ends when `stop` is cancelled and everything is handed over, or when a part of it fails.
 /// Dropping it is an abrupt stop: nothing is released.
 pub fn start(
-    parts: Parts,
+    mut parts: Parts,
     stop: CancellationToken,
 ) -> Result<(Handle, impl Future<Output = Result<(), Error>>), Error> {
     let (prefix, labelled) = (&parts.settings.metrics_prefix, parts.settings.metrics_labelled);
@@ -211,16 +211,7 @@ pub fn start(
         told: Mutex::default(),
         progress,
     });
-    let hooks = webhooks::Parts {
-        settings: parts.settings.webhooks.clone(),
-        listener: parts.webhooks,
-        certificates: webhooks::Certificates {
-            hub: parts.hub.requests.clone(),
-            namespace: parts.namespace.clone(),
-        },
-        secrets_cache_time: parts.settings.secrets_cache_time,
-        nonce: parts.member.as_str().to_owned(),
-    };
+    let hooks = hook_parts(&parts, parts.webhooks.take());
     let (hooks, calls) = webhooks::start(hooks, Arc::clone(&fleet), stop.clone());
     let handle = Handle { fleet: Arc::clone(&fleet), webhooks: hooks, stopping: Arc::default() };
     let follower = Arc::new(configuration::Follower {
@@ -474,6 +465,19 @@ pub fn cluster_settings(settings: &Settings, namespace: &str) -> clusters::Setti
         allow_loopback: policy(settings.loopback_clusters),
         insecure_tls: policy(settings.insecure_kubeconfig_tls),
         ..clusters::Settings::new(namespace)
+    }
+}
+
+fn hook_parts(parts: &Parts, listener: Option<TcpListener>) -> webhooks::Parts {
+    webhooks::Parts {
+        settings: parts.settings.webhooks.clone(),
+        listener,
+        certificates: webhooks::Certificates {
+            hub: parts.hub.requests.clone(),
+            namespace: parts.namespace.clone(),
+        },
+        secrets_cache_time: parts.settings.secrets_cache_time,
+        nonce: parts.member.as_str().to_owned(),
     }
 }
 

@@ -44,7 +44,7 @@ use crate::config::Webhooks;
 use crate::runs::Fleet;
 
 /// A connection on which nothing is asked is kept for so long.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// What keeps webhooks from being served.
 #[derive(Debug, thiserror::Error)]

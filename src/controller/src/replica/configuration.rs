@@ -55,9 +55,8 @@ impl Follower {
                 }
                 Err(error) => {
                     self.stumble(&error, &mut judged);
-                    if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-                        return;
-                    }
+                    // When it stops, the loop sees it too.
+                    let _ = stop.run_until_cancelled(tokio::time::sleep(pause)).await;
                     pause = AGAIN.1.min(pause * 2);
                 }
             }

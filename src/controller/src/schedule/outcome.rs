@@ -38,12 +38,12 @@ impl Turn<'_> {
         let by = self.replaced_by(run, &sighting);
         let started = jobs::started(&self.cluster, &self.key.namespace, run);
         let moved = self
-            .transit(|live| match &by {
-                Some(by) => ledger::replaced(&live.status, &run.id, (&uid, by), now),
-                None => {
-                    let observed = ledger::observed(&live.status, &run.id, &uid, &sighting, now);
-                    ledger::began(observed, &run.id, started)
+            .transit(|live| {
+                if let Some(by) = &by {
+                    return ledger::replaced(&live.status, &run.id, (&uid, by), now);
                 }
+                let observed = ledger::observed(&live.status, &run.id, &uid, &sighting, now);
+                ledger::began(observed, &run.id, started)
             })
             .await?;
         if moved == Moved::Yes {

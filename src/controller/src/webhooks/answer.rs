@@ -27,7 +27,7 @@ pub(super) struct Answer {
     runs: Vec<String>,
     retry_after: Option<Duration>,
     /// The limit that is nearest to its end.
-    seen: Option<Seen>,
+    seen: Option<Box<Seen>>,
     /// What is left of the request is not read: the connection cannot be used again.
     closes: bool,
 }
@@ -118,7 +118,7 @@ impl Answer {
         let message = format!("Too Many Requests! Wait for {}s", whole_seconds(seen.next));
         Self {
             retry_after: Some(seen.next),
-            seen: Some(seen),
+            seen: Some(Box::new(seen)),
             ..Self::error(StatusCode::TOO_MANY_REQUESTS, message)
         }
     }
@@ -154,7 +154,7 @@ impl Answer {
 
     /// Tells of a limit, unless a nearer one is told of.
     pub(super) fn having(self, seen: Option<Seen>) -> Self {
-        Self { seen: self.seen.or(seen), ..self }
+        Self { seen: self.seen.or_else(|| seen.map(Box::new)), ..self }
     }
 
     pub(super) fn into_response(self) -> Response {

@@ -208,13 +208,12 @@ impl Desk {
             verifier.update(&arrived.bytes);
             verifier.finish()
         });
-        match again {
-            Some(Ok(())) => Ok(()),
-            Some(Err(_)) | None => {
-                tracing::info!(trigger = %caller.target.trigger, caller = ?caller.address, "a webhook's caller is not let in: {refused}");
-                Err(Answer::refused(refused))
-            }
+        if again.is_some_and(|it| it.is_ok()) {
+            return Ok(());
         }
+        let (trigger, address) = (&caller.target.trigger, caller.address);
+        tracing::info!(%trigger, caller = ?address, "a webhook's caller is not let in: {refused}");
+        Err(Answer::refused(refused))
     }
 
     /// What is to be recorded for a caller that was let in.
@@ -251,13 +250,13 @@ impl Desk {
     }
 
     fn delivery_id(&self, delivery: &Delivery) -> String {
-        match &delivery.id {
-            Some(id) => Call::delivery_id(id),
-            None => {
+        delivery.id.as_ref().map_or_else(
+            || {
                 let number = self.calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 format!("{}-{number}", self.nonce)
-            }
-        }
+            },
+            |id| Call::delivery_id(id),
+        )
     }
 
     async fn record(&self, caller: &Caller<'_>, call: Call) -> Outcome {

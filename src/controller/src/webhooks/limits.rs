@@ -190,7 +190,9 @@ mod tests {
     }
 
     fn rate(text: &str) -> Option<Rate> {
-        Some(Rate::parse(text).unwrap())
+        let rate = Rate::parse(text);
+        assert!(rate.is_ok(), "{text} is no rate");
+        rate.ok()
     }
 
     #[tokio::test(start_paused = true)]

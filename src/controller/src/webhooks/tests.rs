@@ -38,7 +38,7 @@ fn door(most: usize) -> Door {
             })
         }),
         tls: None,
-        patience: Patience { headers: Duration::from_secs(10), idle: Duration::from_secs(60) },
+        patience: Patience { headers: Duration::from_secs(10), idle: Duration::from_mins(1) },
         most,
         metrics: Metrics::new("test").unwrap(),
     }

@@ -60,7 +60,7 @@ impl World {
         let parts = self.parts(&name)?;
         let (member, stop) = (parts.member.clone(), CancellationToken::new());
         let webhooks = parts.webhooks.as_ref().and_then(|it| it.local_addr().ok());
-        let webhooks = webhooks.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let webhooks = webhooks.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let (handle, running) =
             replica::start(parts, stop.clone()).map_err(|source| Error::Replica { source })?;
         let mut task = JoinSet::new();

@@ -27,7 +27,7 @@ struct Served {
 }
 
 impl Served {
-    async fn new() -> Self {
+    fn new() -> Self {
         drop(rustls::crypto::ring::default_provider().install_default());
         let folder = tempfile::tempdir().unwrap();
         let current = Arc::new(Current::default());
@@ -81,7 +81,7 @@ impl Served {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_certificate_is_served_and_no_connection_drops() {
-    let served = Served::new().await;
+    let served = Served::new();
     let old = make(served.folder.path());
     served.until_loaded("ok", 1).await;
     let (mut stays, _one) = served.connect(&old, b"http/1.1").await.unwrap();
@@ -101,7 +101,7 @@ async fn a_new_certificate_is_served_and_no_connection_drops() {
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_used_changes_nothing() {
-    let served = Served::new().await;
+    let served = Served::new();
     served.until_loaded("error", 1).await;
     assert!(!served.current.is_there(), "there are no files yet");
     let good = make(served.folder.path());
@@ -126,7 +126,7 @@ async fn what_cannot_be_used_changes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn callers_that_know_http_2_are_answered_in_it() {
-    let served = Served::new().await;
+    let served = Served::new();
     let trusted = make(served.folder.path());
     served.until_loaded("ok", 1).await;
 
