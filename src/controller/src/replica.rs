@@ -211,7 +211,8 @@ pub fn start(
         told: Mutex::default(),
         progress,
     });
-    let hooks = hook_parts(&parts, parts.webhooks.take());
+    let listener = parts.webhooks.take();
+    let hooks = hook_parts(&parts, listener);
     let (hooks, calls) = webhooks::start(hooks, Arc::clone(&fleet), stop.clone());
     let handle = Handle { fleet: Arc::clone(&fleet), webhooks: hooks, stopping: Arc::default() };
     let follower = Arc::new(configuration::Follower {

@@ -46,6 +46,7 @@ pub enum Command {
 
 /// Where the hub is.
 #[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::struct_field_names, reason = "the flags' names, beside those of the spoke")]
 pub struct Hub {
     /// Context of the hub; the current one if not given.
     #[arg(long, value_name = "CONTEXT")]

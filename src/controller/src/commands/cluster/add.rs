@@ -126,12 +126,11 @@ impl Joining<'_> {
     /// Writes the Secret on the hub, waits until replicas work with it, and revokes what came before.
     async fn register(&self, kept: Option<Token>, say: Say<'_>) -> Result<(), Error> {
         let is_kept = kept.is_some();
-        let token = match kept {
-            Some(token) => token,
-            None => {
-                let lasting = self.minting.token_duration;
-                token::mint(&self.spoke.client, &self.account, lasting).await?
-            }
+        let token = if let Some(token) = kept {
+            token
+        } else {
+            let lasting = self.minting.token_duration;
+            token::mint(&self.spoke.client, &self.account, lasting).await?
         };
         match (is_kept, token.expires) {
             (true, _) => say("token: the one that the hub has is good"),

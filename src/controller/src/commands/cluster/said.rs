@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use kube::api::ListParams;
@@ -62,21 +62,13 @@ impl Words {
     ) -> Result<Said, Error> {
         let known: BTreeSet<&str> = known.iter().map(|it| it.uid.as_str()).collect();
         let events = watcher(self.api.clone(), watcher::Config::default());
-        let mut events = std::pin::pin!(events.default_backoff().applied_objects());
+        let events = std::pin::pin!(events.default_backoff().applied_objects());
+        let news = events.filter_map(|event| {
+            let said = event.ok().and_then(|it| about(&it, name));
+            std::future::ready(said.filter(|it| !known.contains(it.uid.as_str())))
+        });
         let mut last: Option<Said> = None;
-        let heard = async {
-            while let Some(event) = events.next().await {
-                let said = event.ok().and_then(|it| about(&it, name));
-                let Some(said) = said.filter(|it| !known.contains(it.uid.as_str())) else {
-                    continue;
-                };
-                if said.works() {
-                    return Some(said);
-                }
-                last = Some(said);
-            }
-            None
-        };
+        let heard = first_that_works(news, &mut last);
         if let Ok(Some(said)) = tokio::time::timeout(limit, heard).await {
             return Ok(said);
         }
@@ -89,6 +81,18 @@ impl Words {
             }
         })
     }
+}
+
+/// The first that says so; the last that does not is left in `last`.
+async fn first_that_works(news: impl Stream<Item = Said>, last: &mut Option<Said>) -> Option<Said> {
+    let mut news = std::pin::pin!(news);
+    while let Some(said) = news.next().await {
+        if said.works() {
+            return Some(said);
+        }
+        *last = Some(said);
+    }
+    None
 }
 
 /// What an Event says, if it is about the Secret of a spoke.
