@@ -131,10 +131,11 @@ impl Weather {
             sandbox.set_fault(Fault::of(&client, Requests::all().meet(Mishap::Delayed(USUAL))));
         }
         for active in self.lock().values().filter(|it| it.cluster == cluster) {
-            for client in self.clients(active.slot) {
-                kinds(active.trouble)
-                    .into_iter()
-                    .for_each(|it| sandbox.set_fault(Fault::of(&client, it)));
+            let faults = self.clients(active.slot).into_iter().flat_map(|client| {
+                kinds(active.trouble).into_iter().map(move |kind| Fault::of(&client, kind))
+            });
+            for fault in faults {
+                sandbox.set_fault(fault);
             }
         }
     }

@@ -100,17 +100,18 @@ mod tests {
 
     use super::*;
 
+    async fn hear(mut ear: Ear, order: Arc<Mutex<Vec<i32>>>, number: i32) {
+        ear.changed().await.unwrap();
+        order.lock().unwrap().push(number);
+    }
+
     #[tokio::test]
     async fn all_hear_it_in_the_order_in_which_they_began_to_wait() {
         let bell = Bell::new(0);
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut waiting = JoinSet::new();
         for number in 0..20 {
-            let (mut ear, order) = (bell.subscribe(), Arc::clone(&order));
-            waiting.spawn(async move {
-                ear.changed().await.unwrap();
-                order.lock().unwrap().push(number);
-            });
+            waiting.spawn(hear(bell.subscribe(), Arc::clone(&order), number));
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
 
