@@ -219,6 +219,7 @@ impl World {
             .args(["run", "--allow-loopback-clusters", "--json-logs", "--namespace", HOME])
             .args(["--lease-duration", "3", "--lease-renew", "1", "--shards", "4"])
             .args(["--utility-address", "127.0.0.1", "--utility-port", &port.to_string()])
+            .args(["--webhooks-address", "127.0.0.1", "--webhooks-port", "0"])
             .env("KUBECONFIG", &hub.controller)
             .env("POD_NAME", name)
             .stdin(Stdio::null())

@@ -96,8 +96,8 @@ mod tests {
         let (troubles, mut tenures) = (Troubles::default(), Tenures::default());
         troubles.span(Place::Ear(2), secs(10), secs(70));
 
-        assert!(tenures.written(secs(5), &lease("g-1-1"), &troubles).is_none());
-        assert!(tenures.written(secs(69), &lease("g-2-1"), &troubles).is_some(), "5 s were heard");
-        assert!(tenures.written(secs(90), &lease("g-0-1"), &troubles).is_none(), "20 s were heard");
+        assert!(tenures.written(secs(6), &lease("g-1-1"), &troubles).is_none());
+        assert!(tenures.written(secs(69), &lease("g-2-1"), &troubles).is_some(), "4 s were heard");
+        assert!(tenures.written(secs(90), &lease("g-0-1"), &troubles).is_none(), "21 s passed");
     }
 }
