@@ -379,6 +379,7 @@ fn crate_roots(files: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
         let parts: Vec<&str> = path.iter().filter_map(|it| it.to_str()).collect();
         match parts.as_slice() {
             [.., "src", "lib.rs" | "main.rs"]
+            | [.., "src", "bin", _]
             | [.., "tests" | "benches" | "examples" | "fuzz_targets", _]
             | [.., "tests" | "benches" | "examples", _, "main.rs"] => true,
             _ => path.ends_with("build.rs"),

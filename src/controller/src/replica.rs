@@ -8,6 +8,7 @@
 
 mod configuration;
 mod identity;
+mod parts;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -187,7 +188,7 @@ pub fn start(
         clock: parts.clock.clone(),
     };
     let (shards, holding) =
-        shards::run(shard_settings(&parts), parts.hub.requests.clone(), inputs, stop.clone());
+        shards::run(parts::of_shards(&parts), parts.hub.requests.clone(), inputs, stop.clone());
     let checks_settings = checks::Settings {
         parallelism: parts.settings.schedule_parallelism,
         secrets_cache_time: parts.settings.secrets_cache_time,
@@ -212,7 +213,7 @@ pub fn start(
         progress,
     });
     let listener = parts.webhooks.take();
-    let hooks = hook_parts(&parts, listener);
+    let hooks = parts::of_webhooks(&parts, listener);
     let (hooks, calls) = webhooks::start(hooks, Arc::clone(&fleet), stop.clone());
     let handle = Handle { fleet: Arc::clone(&fleet), webhooks: hooks, stopping: Arc::default() };
     let follower = Arc::new(configuration::Follower {
@@ -466,34 +467,6 @@ pub fn cluster_settings(settings: &Settings, namespace: &str) -> clusters::Setti
         allow_loopback: policy(settings.loopback_clusters),
         insecure_tls: policy(settings.insecure_kubeconfig_tls),
         ..clusters::Settings::new(namespace)
-    }
-}
-
-fn hook_parts(parts: &Parts, listener: Option<TcpListener>) -> webhooks::Parts {
-    webhooks::Parts {
-        settings: parts.settings.webhooks.clone(),
-        listener,
-        certificates: webhooks::Certificates {
-            hub: parts.hub.requests.clone(),
-            namespace: parts.namespace.clone(),
-        },
-        secrets_cache_time: parts.settings.secrets_cache_time,
-        nonce: parts.member.as_str().to_owned(),
-    }
-}
-
-fn shard_settings(parts: &Parts) -> shards::Settings {
-    let settings = &parts.settings;
-    shards::Settings {
-        namespace: parts.namespace.clone(),
-        prefix: settings.lease_prefix.clone(),
-        member: parts.member.clone(),
-        shards: settings.shards,
-        duration: settings.lease_duration,
-        renew: settings.lease_renew,
-        announce_after: parts.pace.announce_after,
-        owner: parts.pod.clone(),
-        takeover: parts.takeover,
     }
 }
 

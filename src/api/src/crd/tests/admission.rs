@@ -252,6 +252,14 @@ fn an_interval_is_legible_exactly_where_it_can_be_parsed() {
     }
 }
 
+/// Kubernetes refuses a rule whose estimate is over ten million (`StaticEstimatedCostLimit` of
+/// apiextensions-apiserver); the crate warns from a tenth of that.
+const DEAREST: u64 = 10_000_000;
+
+fn estimated(warning: &str) -> Option<u64> {
+    warning.strip_prefix("estimated cost ")?.split(' ').next()?.parse().ok()
+}
+
 #[test]
 fn rules_compile_and_stay_in_budget() {
     let mut rules = 0;
@@ -262,7 +270,8 @@ fn rules_compile_and_stay_in_budget() {
             assert!(!compiled.has_errors(), "{kind}: {:?}", compiled.compilation_errors());
             for rule in node["x-kubernetes-validations"].as_array().into_iter().flatten() {
                 rules += 1;
-                let warnings = estimate_rule_cost(rule["rule"].as_str().unwrap(), &compiled);
+                let mut warnings = estimate_rule_cost(rule["rule"].as_str().unwrap(), &compiled);
+                warnings.retain(|it| estimated(&it.message).is_none_or(|cost| cost > DEAREST));
                 assert!(warnings.is_empty(), "{kind}: {warnings:?}");
                 assert!(!rule["message"].as_str().unwrap().contains('\n'), "{kind}: {rule}");
             }
