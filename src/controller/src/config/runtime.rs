@@ -216,7 +216,7 @@ mod tests {
     fn what_is_wrong_is_named_and_nothing_of_it_is_taken() {
         for (text, named) in [
             ("action: [", "YAML"),
-            ("action: 7", "action"),
+            ("action: 7", "integer `7`"),
             ("actions: {}", "actions"),
             ("action: {maxRunningJob: 2}", "maxRunningJob"),
             ("action: {maxRunningJobs: -1}", "-1"),
