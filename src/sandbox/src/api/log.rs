@@ -145,13 +145,9 @@ fn container<'a>(pod: &'a Value, named: &'a str) -> Result<&'a str> {
     if let [only] = main.as_slice() {
         return Ok(only);
     }
-    let more = match first.as_slice() {
-        [] => String::new(),
-        first => format!(" or one of the init containers: [{}]", first.join(" ")),
-    };
-    let main = main.join(" ");
+    let all = [first, main, later].concat().join(" ");
     Err(Refusal::bad_request(format!(
-        "a container name must be specified for pod {pod}, choose one of: [{main}]{more}"
+        "a container name must be specified for pod {pod}, choose one of: [{all}]"
     )))
 }
 

@@ -184,8 +184,7 @@ async fn of_several_containers_one_must_be_named() {
     let unclear = refusal(pods.logs("a", &LogParams::default()).await);
     let unknown = refusal(pods.logs("a", &of("none")).await);
 
-    let message = "a container name must be specified for pod a, choose one of: [main other] or one \
-                   of the init containers: [clone]";
+    let message = "a container name must be specified for pod a, choose one of: [clone main other]";
     assert_eq!(unclear, (400, "BadRequest".to_owned(), message.to_owned()));
     assert_eq!((unknown.0, unknown.2.as_str()), (400, "container none is not valid for pod a"));
     for name in ["clone", "main", "other"] {
