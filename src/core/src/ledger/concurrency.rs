@@ -8,7 +8,7 @@ use ger_api::schedule_trigger::ConcurrencyPolicy;
 use ger_api::status::{Run, RunPhase};
 use jiff::Timestamp;
 
-use super::phase::{OTHER_JOB, Transition, UNKNOWN_RUN, change, find};
+use super::phase::{OTHER_JOB, Transition, UNKNOWN_RUN, change, ended, find};
 use super::{due, prune};
 
 /// What a pending run is to do about those before it.
@@ -70,24 +70,7 @@ pub fn replacing<'a>(
 
 /// Ends a run that is not to have a Job, and says why. It had none that could start.
 pub fn skipped(status: &TriggerStatus, run_id: &str, why: &str, now: Timestamp) -> Transition {
-    let Some(run) = find(status, run_id) else { return UNKNOWN_RUN };
-    match run.phase {
-        RunPhase::Requested | RunPhase::Pending => {
-            let now = due::whole_millis(now);
-            change(status, run_id, now, |run| {
-                run.phase = RunPhase::Skipped;
-                run.message = Some(prune::shorten(why));
-                run.finished_at = Some(now);
-            })
-        }
-        RunPhase::Queued | RunPhase::Running => OTHER_JOB,
-        RunPhase::Succeeded
-        | RunPhase::Failed
-        | RunPhase::Expired
-        | RunPhase::Deleted
-        | RunPhase::Skipped
-        | RunPhase::Unchanged => Transition::Nothing,
-    }
+    ended(status, run_id, (RunPhase::Skipped, why), now)
 }
 
 /// Ends a run whose Job, by a live read, is gone to make room for the run `by`.

@@ -184,12 +184,22 @@ pub fn superseded(
 
 /// Ends a run whose Job cannot be made, whoever tries.
 pub fn failed(status: &TriggerStatus, run_id: &str, message: &str, now: Timestamp) -> Transition {
+    ended(status, run_id, (RunPhase::Failed, message), now)
+}
+
+/// Ends a run that has no Job that could start.
+pub(super) fn ended(
+    status: &TriggerStatus,
+    run_id: &str,
+    (phase, why): (RunPhase, &str),
+    now: Timestamp,
+) -> Transition {
     let now = due::whole_millis(now);
     let Some(run) = find(status, run_id) else { return UNKNOWN_RUN };
     match run.phase {
         RunPhase::Requested | RunPhase::Pending => change(status, run_id, now, |run| {
-            run.phase = RunPhase::Failed;
-            run.message = Some(prune::shorten(message));
+            run.phase = phase;
+            run.message = Some(prune::shorten(why));
             run.finished_at = Some(now);
         }),
         RunPhase::Queued | RunPhase::Running => OTHER_JOB,
