@@ -1,5 +1,6 @@
 //! What does the replica count? Every series, registered once, under one prefix.
 
+mod histogram;
 mod of_jobs;
 mod of_triggers;
 mod of_webhooks;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use ger_core::names::TriggerKey;
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{Bucket, Counter, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{Counter, LabelPair, Metric, MetricFamily, MetricType};
+
+use super::histogram::histogram;
 
 /// Bounds of what takes a second to an hour.
 const BOUNDS: [f64; 8] = [1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 1800.0];
@@ -190,24 +192,7 @@ impl Times {
     }
 
     fn histogram(&self, labels: Vec<LabelPair>) -> Option<Metric> {
-        let total = self.within.iter().sum();
-        let mut count = 0_u64;
-        let mut buckets = Vec::with_capacity(BOUNDS.len());
-        for (within, bound) in self.within.iter().zip(BOUNDS) {
-            count = count.saturating_add(*within);
-            let mut bucket = Bucket::default();
-            bucket.set_cumulative_count(count);
-            bucket.set_upper_bound(bound);
-            buckets.push(bucket);
-        }
-        let mut histogram = Histogram::default();
-        histogram.set_bucket(buckets);
-        histogram.set_sample_count(total);
-        histogram.set_sample_sum(self.sum);
-        let mut metric = Metric::default();
-        metric.set_label(labels);
-        metric.set_histogram(histogram);
-        (total > 0).then_some(metric)
+        histogram(labels, &BOUNDS, self.within.iter().copied(), self.sum)
     }
 }
 

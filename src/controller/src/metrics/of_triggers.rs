@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use ger_core::names::TriggerKey;
 use prometheus::core::{Collector, Desc};
-use prometheus::proto::{
-    Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType,
-};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use super::SECONDS;
+use super::histogram::histogram;
 
 /// Labels of what any object has.
 const OF_OBJECT: [&str; 4] = ["cluster", "namespace", "resource_kind", "resource_name"];
@@ -292,23 +291,8 @@ impl Times {
     }
 
     fn metric(&self) -> Option<Metric> {
-        let mut count = 0_u64;
-        let mut buckets = Vec::with_capacity(SECONDS.len());
-        for (within, bound) in self.within.iter().zip(SECONDS) {
-            count = count.saturating_add(u64::from(*within));
-            let mut bucket = Bucket::default();
-            bucket.set_cumulative_count(count);
-            bucket.set_upper_bound(bound);
-            buckets.push(bucket);
-        }
-        count = count.saturating_add(u64::from(self.within[SECONDS.len()]));
-        let mut histogram = Histogram::default();
-        histogram.set_bucket(buckets);
-        histogram.set_sample_count(count);
-        histogram.set_sample_sum(self.sum);
-        let mut metric = Metric::default();
-        metric.set_histogram(histogram);
-        (count > 0).then_some(metric)
+        let within = self.within.iter().map(|it| u64::from(*it));
+        histogram(Vec::new(), &SECONDS, within, self.sum)
     }
 }
 
