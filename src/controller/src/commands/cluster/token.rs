@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
-use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::authentication::v1::{BoundObjectReference, TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::PostParams;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, ResourceExt as _};
-use serde_json::{Value, json};
 
 use super::error::{Error, cannot};
 use super::{ACCOUNT, MANAGED_BY, MANAGER, spoke};
@@ -42,15 +42,19 @@ pub(super) async fn mint(
 /// A Secret of the account, whose name the API completes.
 async fn holder(client: &Client, account: &Account, kind: &str) -> Result<Secret, Error> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &account.namespace);
-    let secret = serde_json::from_value(json!({
-        "metadata": {
-            "generateName": format!("{}-token-", account.name),
-            "labels": { MANAGED_BY.0: MANAGED_BY.1, ACCOUNT: spoke::labelled(account) },
-            "annotations": { "kubernetes.io/service-account.name": account.name },
+    let text = |it: &str| it.to_owned();
+    let labels = [(MANAGED_BY.0, text(MANAGED_BY.1)), (ACCOUNT, spoke::labelled(account))];
+    let annotations = [("kubernetes.io/service-account.name", account.name.clone())];
+    let secret = Secret {
+        metadata: ObjectMeta {
+            generate_name: Some(format!("{}-token-", account.name)),
+            labels: Some(labels.map(|(key, value)| (text(key), value)).into()),
+            annotations: Some(annotations.map(|(key, value)| (text(key), value)).into()),
+            ..ObjectMeta::default()
         },
-        "type": kind,
-    }));
-    let secret = secret.expect("it has the fields of a Secret");
+        type_: Some(text(kind)),
+        ..Secret::default()
+    };
     let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
     secrets.create(&params, &secret).await.map_err(cannot("create a Secret for a token"))
 }
@@ -77,15 +81,20 @@ async fn lasting_one(client: &Client, account: &Account) -> Result<Token, Error>
 
 async fn bound(client: &Client, account: &Account, lasting: Duration) -> Result<Token, Error> {
     let secret = holder(client, account, "Opaque").await?;
-    let asked: Value = json!({ "spec": {
-        "audiences": [], "expirationSeconds": lasting.as_secs(),
-        "boundObjectRef": {
-            "kind": "Secret", "apiVersion": "v1",
-            "name": secret.metadata.name, "uid": secret.metadata.uid,
+    let holder = BoundObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Secret".to_owned()),
+        name: secret.metadata.name.clone(),
+        uid: secret.metadata.uid.clone(),
+    };
+    let asked = TokenRequest {
+        spec: TokenRequestSpec {
+            expiration_seconds: Some(i64::try_from(lasting.as_secs()).unwrap_or(i64::MAX)),
+            bound_object_ref: Some(holder),
+            ..TokenRequestSpec::default()
         },
-    } });
-    let asked: TokenRequest =
-        serde_json::from_value(asked).expect("it has the fields of a request");
+        ..TokenRequest::default()
+    };
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &account.namespace);
     let given = accounts.create_token_request(&account.name, &PostParams::default(), &asked).await;
     let given = given.map_err(cannot(format!("mint a token of {}", account.user())))?;
