@@ -83,6 +83,19 @@ impl Cluster {
         fleet::install_crds(&self.admin(), fleet::drop_rules).await;
     }
 
+    /// Installs our CRDs with a status that does not know a field.
+    pub async fn install_crds_without(&self, field: &str) {
+        let forget = |crd: &mut Value| {
+            for version in crd["spec"]["versions"].as_array_mut().into_iter().flatten() {
+                let status = "/schema/openAPIV3Schema/properties/status/properties";
+                if let Some(Value::Object(fields)) = version.pointer_mut(status) {
+                    fields.remove(field);
+                }
+            }
+        };
+        fleet::install_crds(&self.admin(), forget).await;
+    }
+
     pub async fn create_namespace(&self, name: &str) {
         fleet::create_namespace(&self.admin(), name).await;
     }
@@ -304,7 +317,7 @@ impl Cluster {
             let sees = |it: &fleet::Replica| {
                 let all = it.handle.clusters().all();
                 let this = all.iter().find(|it| it.name().as_str() == self.name);
-                this.is_some_and(|it| it.state() == git_events_runner::clusters::State::Ready)
+                this.is_some_and(|it| it.state().works())
             };
             replicas.values().all(sees).then_some(())
         };

@@ -55,6 +55,7 @@ async fn burst(remotes: &Remotes, kind: Kind, count: usize) -> anyhow::Result<Bu
     let client = Client::new()?;
     let configuration = Configuration::from_flags(Flags::default())?;
     let settings = Settings {
+        weights: git_events_runner::checks::Weights::default(),
         parallelism: configuration.schedule_parallelism,
         secrets_cache_time: configuration.secrets_cache_time,
     };

@@ -10,7 +10,7 @@ use ger_core::claim::Takeover;
 use ger_core::names::{ClusterName, MemberId};
 use ger_git::Client;
 use git_events_runner::clock::Clock;
-use git_events_runner::clusters::{self, Clients, Event, TlsConnect, trusted_clients};
+use git_events_runner::clusters::{self, Clients, TlsConnect, trusted_clients};
 use git_events_runner::config::{Flags, Settings};
 use git_events_runner::replica::{self, Pace};
 use kube::config::Kubeconfig;
@@ -114,14 +114,15 @@ pub(crate) async fn stores(arguments: &[String]) -> anyhow::Result<()> {
     let settings = settings()?;
     let cluster_settings = replica::cluster_settings(&settings, HOME);
     let before = memory()?;
-    let (events, heard) = mpsc::channel(1024);
+    let heard = clusters::Events::default();
     let (notices, _unread) = mpsc::channel(16);
     let parts = clusters::Parts {
         hub: trusted_clients(kubeconfig, &cluster_settings).await?,
         connect: Arc::new(TlsConnect::new(&cluster_settings)),
         settings: cluster_settings,
         clock: Clock::system(),
-        events,
+        metrics: git_events_runner::metrics::Metrics::new("bench")?,
+        events: heard.clone(),
         notices,
     };
     let (handle, following) = clusters::start(parts, CancellationToken::new());
@@ -134,8 +135,10 @@ pub(crate) async fn stores(arguments: &[String]) -> anyhow::Result<()> {
     say(&json!(memory()?.saturating_sub(before)))
 }
 
-async fn listen(mut heard: mpsc::Receiver<Event>) {
-    while heard.recv().await.is_some() {}
+async fn listen(heard: clusters::Events) {
+    loop {
+        heard.next().await;
+    }
 }
 
 /// Runs a whole replica, and says what it used while somebody looked, once it has settled.

@@ -116,7 +116,7 @@ fn a_spoke_that_is_registered_again_resumes() {
 
 /// One cluster under two names would run everything twice: who registered first keeps it.
 #[test]
-fn a_cluster_that_is_registered_twice_runs_once() {
+fn d2_a_cluster_that_is_registered_twice_runs_once() {
     story!(Virtual, async {
         let fleet = Fleet::builder().replicas(2).spokes(["east"]).start().await;
         let (hub, east) = (fleet.hub(), fleet.spoke("east"));

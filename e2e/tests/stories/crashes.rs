@@ -6,25 +6,25 @@ use kube_sandbox::FaultKind;
 
 /// Law 2: a recorded run happens, even when the replica that recorded it does not live to see it.
 #[test]
-fn a_push_outlives_the_replica_that_recorded_it() {
+fn e6_a_push_outlives_the_replica_that_recorded_it() {
     story!(Virtual, a_crash_after(Step::RunRecorded));
 }
 
 /// Law 1: the next owner finds the Job by its name.
 #[test]
-fn a_job_whose_creator_died_is_not_made_again() {
+fn e6_a_job_whose_creator_died_is_not_made_again() {
     story!(Virtual, a_crash_after(Step::JobCreated));
 }
 
 /// Law 1: a queued run is started by whoever admits.
 #[test]
-fn a_queued_run_outlives_the_replica_that_queued_it() {
+fn e6_a_queued_run_outlives_the_replica_that_queued_it() {
     story!(Virtual, a_crash_after(Step::RunQueued));
 }
 
 /// Law 1: who started a Job need not live to hear that it runs.
 #[test]
-fn a_started_job_outlives_the_replica_that_started_it() {
+fn e6_a_started_job_outlives_the_replica_that_started_it() {
     story!(Virtual, a_crash_after(Step::JobStarted));
 }
 
@@ -124,7 +124,7 @@ fn a_storm_of_conflicts_ends_in_one_run() {
 
 /// The execution point is the unsuspension: a Job that a TTL made room for is no reason to run twice.
 #[test]
-fn a_replica_that_slept_through_a_run_starts_nothing() {
+fn e1_a_replica_that_slept_through_a_run_starts_nothing() {
     story!(Virtual, async {
         let fleet = Fleet::builder().replicas(2).spokes(["east"]).ttl(secs(5)).start().await;
         let east = fleet.spoke("east");

@@ -25,4 +25,5 @@ mod quiet;
 mod real;
 mod shards;
 mod takeover;
+mod threats;
 mod transports;

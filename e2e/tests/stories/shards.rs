@@ -101,7 +101,7 @@ fn a_stopped_replicas_shards_move_within_a_second() {
 
 /// Names for safety: two that believe they own a trigger still make one Job.
 #[test]
-fn a_replica_that_loses_the_hub_doubles_nothing() {
+fn e3_a_replica_that_loses_the_hub_doubles_nothing() {
     story!(Virtual, async {
         let fleet = Fleet::builder().replicas(3).spokes(["east"]).shards(SHARDS).start().await;
         let east = fleet.spoke("east");

@@ -35,6 +35,7 @@ use self::coalesce::{Coalescer, Share};
 pub(crate) use self::credentials::{Cache, Place, Values};
 pub use self::error::{Error, Purpose};
 use self::hosts::Hosts;
+pub use self::limits::Weights;
 use self::limits::{Caller, Limits};
 pub use self::remotes::{Files, Remotes};
 use crate::clock::Clock;
@@ -69,6 +70,8 @@ struct Inner {
 pub struct Settings {
     /// Checks of one cluster in flight at once; all clusters together have four times as many.
     pub parallelism: u8,
+    /// Whose turn it is, where clusters wait for the same.
+    pub weights: Weights,
     /// How long a Secret is kept.
     pub secrets_cache_time: Duration,
 }
@@ -112,7 +115,7 @@ impl Handle {
             over_all: Coalescer::new(),
             hashes: files::Hashes::new(),
             secrets: Cache::new(settings.secrets_cache_time),
-            limits: Arc::new(Limits::new(settings.parallelism)),
+            limits: Arc::new(Limits::new(settings.parallelism, &settings.weights)),
             hosts: Hosts::default(),
             clock,
             metrics,
@@ -226,8 +229,10 @@ impl Handle {
             // From here on another cluster's request may be the one that goes out.
             departure.sent();
             let sender = Arc::clone(&inner);
-            let send =
-                move |departure| async move { sender.send(remote, reference, departure).await };
+            let by = cluster.clone();
+            let send = move |departure| async move {
+                sender.send((by, remote), reference, departure).await
+            };
             let (answer, share) = inner.over_all.ask(question, send).await;
             inner.count_shared(&host, share);
             answer
@@ -242,12 +247,12 @@ impl Inner {
     /// One request, once there is a slot for it and the remote wants to hear from us.
     async fn send(
         &self,
-        remote: Remote,
+        (cluster, remote): (ClusterName, Remote),
         reference: Reference,
         departure: coalesce::Departure,
     ) -> Answer {
         let caller = (remote.uri.host().to_owned(), remote.auth.clone());
-        let _slot = self.limits.enter(&caller).await;
+        let _slot = self.limits.enter(&cluster, &caller).await;
         self.stays_away(&caller)?;
         departure.sent();
         let answer = self.remotes.resolve(remote, reference).await;

@@ -14,9 +14,9 @@ use ger_core::names::MemberId;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::commands::trigger;
+use crate::commands::{self, trigger};
 use crate::config::{Flags, Runtime, Settings};
-use crate::{clusters, replica};
+use crate::{clusters, replica, shards};
 
 /// Everything that must be said was said before.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -33,6 +33,8 @@ struct Cli {
 enum Command {
     /// Run a replica of the controller against the hub of the kubeconfig, or of the Pod it runs in.
     Run(Box<Run>),
+    /// Print the members of the fleet, their shards, the ages of their Leases and what moved lately.
+    Shards(Box<Run>),
     /// Print the CustomResourceDefinitions, or write them as files.
     Crds {
         /// Write one file a kind into this folder instead.
@@ -112,6 +114,12 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             let text =
                 if helm_template { Runtime::helm_template() } else { Runtime::default().to_yaml() };
             io::stdout().write_all(text.as_bytes()).context("cannot print")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Shards(arguments) => {
+            let settings = Settings::load(arguments.config.as_deref(), &arguments.flags)?;
+            let table = drive(Box::pin(shards(settings)))??;
+            io::stdout().write_all(table.as_bytes()).context("cannot print")?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Crds { output: None } => {
@@ -211,6 +219,18 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     Ok(running.await?)
 }
 
+/// What the Leases of the hub say.
+async fn shards(settings: Settings) -> anyhow::Result<String> {
+    let namespace = settings.namespace.clone().unwrap_or_else(own_namespace);
+    let clusters = replica::cluster_settings(&settings, &namespace);
+    let hub = clusters::hub_clients(&clusters).await.context("cannot reach the hub")?;
+    let now = Clock::system().now();
+    let reader = MemberId::new("reader");
+    let wanted = shards::Settings::new(namespace, settings.lease_prefix, reader);
+    let listing = shards::listing::list(hub.requests, &wanted, now).await?;
+    Ok(commands::shards::table(&listing, now))
+}
+
 /// The namespace of the Pod that this runs in; `default` outside of one.
 fn own_namespace() -> String {
     let mounted = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
@@ -256,6 +276,16 @@ fn complain(error: &anyhow::Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Two processes of one Pod are two members: both would hold what one was given.
+    #[test]
+    fn two_processes_of_one_pod_have_names_of_their_own() {
+        let clock = Clock::system();
+        let first = replica::member_name(&clock);
+        std::thread::sleep(Duration::from_millis(2));
+
+        assert_ne!(first, replica::member_name(&clock));
+    }
 
     #[test]
     fn a_blocked_thread_does_not_hold_up_the_end() {

@@ -5,14 +5,22 @@
 //!        spokes              session: one per cluster, with its own task tree      ↘ events
 //! ```
 
+mod argo;
+mod asked;
 mod claims;
 mod cluster;
 mod connect;
 mod ended;
 mod error;
+mod events;
 mod folded;
 mod kubeconfig;
+mod namespaces;
+mod permissions;
 mod reflector;
+mod registration;
+mod room;
+mod schema;
 mod session;
 mod spokes;
 mod state;
@@ -22,6 +30,7 @@ mod streams;
 mod tests;
 mod understood;
 mod user;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -36,10 +45,14 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::config;
+use crate::config::Limits;
+use crate::metrics::Metrics;
 
 pub use cluster::Cluster;
 pub use connect::{Clients, Connect, TlsConnect, hub_clients, trusted_clients};
 pub use error::Error;
+pub use events::Events;
 pub use folded::{Fold, Folded};
 pub use kubeconfig::{Refusal, Target, parse as parse_kubeconfig};
 pub use state::State;
@@ -63,6 +76,9 @@ pub struct Settings {
     pub allow_loopback: Policy,
     /// Kubeconfigs with `insecure-skip-tls-verify`.
     pub insecure_tls: Policy,
+    /// Which clusters are served, and how much of each.
+    pub clusters: config::Clusters,
+    pub hub: config::Hub,
     /// How long one request may take.
     pub request_timeout: Duration,
     /// How long one watch lasts; a silently dead connection is noticed soon after.
@@ -80,6 +96,8 @@ impl Settings {
             namespace: namespace.into(),
             allow_loopback: Policy::Refuse,
             insecure_tls: Policy::Refuse,
+            clusters: config::Clusters::default(),
+            hub: config::Hub::default(),
             request_timeout: Duration::from_secs(15),
             watch_timeout: Duration::from_mins(1),
             sync_timeout: Duration::from_secs(30),
@@ -90,7 +108,7 @@ impl Settings {
 
 /// Something may be different now. Receivers read the stores again: an event may come twice, and several
 /// changes may share one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     TriggerChanged(TriggerKey),
     TriggerGone(TriggerKey),
@@ -113,6 +131,30 @@ pub enum Event {
     },
     /// Its state changed, or it came or went.
     ClusterChanged(ClusterName),
+}
+
+impl Event {
+    /// In which cluster it is.
+    pub fn cluster(&self) -> &ClusterName {
+        match self {
+            Self::TriggerChanged(key) | Self::TriggerGone(key) => &key.cluster,
+            Self::SourceChanged { cluster, .. }
+            | Self::ActionChanged { cluster, .. }
+            | Self::JobChanged { cluster, .. }
+            | Self::ClusterChanged(cluster) => cluster,
+        }
+    }
+
+    /// Whether all triggers of the cluster have to be looked at to know whom it concerns.
+    pub(crate) fn is_broad(&self) -> bool {
+        match self {
+            Self::SourceChanged { .. } | Self::ActionChanged { .. } => true,
+            Self::TriggerChanged(_)
+            | Self::TriggerGone(_)
+            | Self::JobChanged { .. }
+            | Self::ClusterChanged(_) => false,
+        }
+    }
 }
 
 /// Something people should read, as an Event on an object. Said once, not at each retry.
@@ -170,7 +212,8 @@ pub struct Parts {
     pub hub: Clients,
     pub connect: Arc<dyn Connect>,
     pub clock: Clock,
-    pub events: mpsc::Sender<Event>,
+    pub metrics: Metrics,
+    pub events: Events,
     pub notices: mpsc::Sender<Notice>,
 }
 
@@ -180,7 +223,7 @@ pub fn start(
     parts: Parts,
     stop: CancellationToken,
 ) -> (Handle, impl Future<Output = ()> + Send + 'static) {
-    let Parts { settings, hub, connect, clock, events, notices } = parts;
+    let Parts { settings, hub, connect, clock, metrics, events, notices } = parts;
     let shared = Arc::new(Shared {
         clusters: RwLock::default(),
         refused: RwLock::default(),
@@ -189,6 +232,7 @@ pub fn start(
         events,
         notices,
         clock,
+        metrics,
         stop: stop.clone(),
     });
     let handle = Handle { shared: Arc::clone(&shared) };
@@ -207,9 +251,10 @@ struct Shared {
     synced: watch::Sender<bool>,
     /// Moves whenever a cluster comes, goes or changes its state.
     changes: watch::Sender<()>,
-    events: mpsc::Sender<Event>,
+    events: Events,
     notices: mpsc::Sender<Notice>,
     clock: Clock,
+    metrics: Metrics,
     stop: CancellationToken,
 }
 
@@ -256,10 +301,7 @@ impl Shared {
 
     /// Waits for room, so that nothing is forgotten; at the end of the process nobody listens.
     async fn deliver(&self, event: Event) {
-        let sent = self.stop.run_until_cancelled(self.events.send(event)).await;
-        if let Some(Err(mpsc::error::SendError(event))) = sent {
-            tracing::debug!(?event, "nobody listens to cluster events");
-        }
+        self.stop.run_until_cancelled(self.events.push(event)).await;
     }
 
     /// Notices are for people: a reader that does not keep up loses some, and holds up nobody.

@@ -2,6 +2,7 @@
 //! line by line; `cli` parses and prints.
 
 pub mod cluster;
+pub mod shards;
 pub mod trigger;
 
 /// Tells the person who waits.

@@ -1,6 +1,8 @@
 //! What was configured? Defaults, then the file, then the environment, then the flags: later ones win.
 
 mod action;
+mod clusters;
+mod pattern;
 mod runtime;
 mod webhooks;
 
@@ -17,6 +19,8 @@ use serde::{Deserialize, Serialize};
 use crate::metrics::Labelled;
 
 pub use self::action::Action;
+pub use self::clusters::{Clusters, Each, Form, Hub, Limits};
+pub use self::pattern::Pattern;
 pub use self::runtime::{InForce, Invalid, KEY as RUNTIME_KEY, Live, Runtime};
 pub use self::webhooks::{Certificate, WebhookLimits, Webhooks};
 
@@ -233,6 +237,16 @@ pub struct Flags {
     #[arg(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<Action>,
+
+    /// Which clusters are served, how much of each, and at what pace: only in the file.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clusters: Option<Clusters>,
+
+    /// What holds for the hub alone: only in the file.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hub: Option<Hub>,
 }
 
 /// What is meant: everything has a value, and the values fit together.
@@ -256,6 +270,8 @@ pub struct Settings {
     /// The dynamic configuration where the ConfigMap does not say.
     pub action: Action,
     pub webhooks: Webhooks,
+    pub clusters: Clusters,
+    pub hub: Hub,
     /// What was set and does nothing here, to be said once.
     pub ignored: Vec<&'static str>,
 }
@@ -334,6 +350,8 @@ impl Settings {
                 .config_map_name
                 .unwrap_or_else(|| "git-events-runner-config".to_owned()),
             action: flags.action.unwrap_or_default(),
+            clusters: flags.clusters.unwrap_or_default(),
+            hub: flags.hub.unwrap_or_default(),
         })
     }
 }

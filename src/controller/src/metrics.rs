@@ -5,6 +5,7 @@ mod of_jobs;
 mod of_triggers;
 mod of_webhooks;
 
+use prometheus::core::Collector as _;
 use prometheus::{
     Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry,
@@ -47,9 +48,14 @@ pub struct Metrics {
 
     pub members: IntGauge,
     pub shards_owned: IntGauge,
+    pub shard_moves_total: IntCounterVec,
+    pub shard_unowned_seconds: Histogram,
+    pub shard_handover_seconds: HistogramVec,
+    pub lease_renewals_total: IntCounterVec,
     pub cluster_state: IntGaugeVec,
     pub cluster_last_contact_seconds: prometheus::GaugeVec,
     pub cluster_objects: IntGaugeVec,
+    pub cluster_api_requests_total: IntCounterVec,
     pub triggers_scheduled: IntGauge,
     pub schedule_lag_seconds: Histogram,
     pub check_results_total: IntCounterVec,
@@ -95,6 +101,29 @@ impl Metrics {
         follow(&self.git_bytes_total, &[host, "received"], received);
     }
 
+    /// Removes the series of a cluster that is gone.
+    pub fn forget_cluster(&self, cluster: &str) {
+        for counters in [
+            &self.cluster_api_requests_total,
+            &self.check_results_total,
+            &self.runs_total,
+            &self.ledger_conflicts_total,
+            &self.job_create_duplicates_total,
+            &self.problems_total,
+        ] {
+            forget(counters, cluster);
+        }
+        self.forget_queue(cluster);
+        forget(&self.change_to_job_seconds, cluster);
+    }
+
+    /// Removes what is said of a cluster's queue by who admits its Jobs.
+    pub fn forget_queue(&self, cluster: &str) {
+        for gauges in [&self.jobs_queue_limit, &self.jobs_queue_waiting, &self.jobs_queue_running] {
+            forget(gauges, cluster);
+        }
+    }
+
     /// The registry, for `/metrics`.
     pub fn registry(&self) -> &Registry {
         &self.registry
@@ -130,6 +159,23 @@ impl Metrics {
             )?,
             members: made.gauge("members", "live replicas as seen by this one")?,
             shards_owned: made.gauge("shards_owned", "shards this replica holds")?,
+            shard_moves_total: made.counters(
+                "shard_moves_total",
+                "shards gained, by what moved them",
+                &["reason"],
+            )?,
+            shard_unowned_seconds: made
+                .histogram("shard_unowned_seconds", "how long a shard had no holder")?,
+            shard_handover_seconds: made.histograms(
+                "shard_handover_seconds",
+                "from release or expiry to claim",
+                &["reason"],
+            )?,
+            lease_renewals_total: made.counters(
+                "lease_renewals_total",
+                "renewals of Leases",
+                &["kind", "result"],
+            )?,
             cluster_state: made.gauges(
                 "cluster_state",
                 "1 for the state it is in",
@@ -144,6 +190,11 @@ impl Metrics {
                 "cluster_objects",
                 "objects held in memory",
                 &["cluster", "kind"],
+            )?,
+            cluster_api_requests_total: made.counters(
+                "cluster_api_requests_total",
+                "requests to a cluster's API; code none: no answer",
+                &["cluster", "verb", "code"],
             )?,
             triggers_scheduled: made
                 .gauge("triggers_scheduled", "triggers in this replica's timer queue")?,
@@ -227,6 +278,23 @@ impl Metrics {
             )?,
             registry,
         })
+    }
+}
+
+/// Removes the series that are labelled with this cluster.
+fn forget<T>(series: &prometheus::core::MetricVec<T>, cluster: &str)
+where
+    T: prometheus::core::MetricVecBuilder,
+{
+    for family in series.collect() {
+        for metric in family.get_metric() {
+            let labels: std::collections::HashMap<&str, &str> =
+                metric.get_label().iter().map(|it| (it.name(), it.value())).collect();
+            if labels.get("cluster") == Some(&cluster) {
+                // Somebody else may have removed it meanwhile.
+                drop(series.remove(&labels));
+            }
+        }
     }
 }
 

@@ -10,19 +10,16 @@ mod configuration;
 mod identity;
 mod parts;
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ger_core::claim::Takeover;
-use ger_core::ledger as core_ledger;
 use ger_core::names::MemberId;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::identity::{member_name, nonce, own_pod};
@@ -31,15 +28,11 @@ use crate::clock::Clock;
 use crate::clusters::{self, Connect, State};
 use crate::config::{self, Policy, Settings};
 use crate::metrics::Metrics;
-use crate::runs::{self, Fleet, events};
+use crate::runs::{self, Fleet};
 use crate::{schedule, shards, utility, webhooks};
 
-/// Events that wait to be looked at. A full queue holds up the watches, never loses anything.
-const EVENTS: usize = 1024;
 /// Notices that wait to be published. They are courtesies: what does not fit is only logged.
 const NOTICES: usize = 256;
-/// A notice waits this long for this replica to become the steward: at the start nobody is yet.
-const STEWARD_IN: Duration = Duration::from_secs(30);
 /// How long the work in flight may take to end when the replica stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -162,7 +155,7 @@ pub fn start(
     let (prefix, labelled) = (&parts.settings.metrics_prefix, parts.settings.metrics_labelled);
     let metrics =
         Metrics::labelled(prefix, labelled).map_err(|source| Error::Metrics { source })?;
-    let (events_sender, events) = mpsc::channel(EVENTS);
+    let events = clusters::Events::default();
     let (notices_sender, notices) = mpsc::channel(NOTICES);
     // Watches and Leases outlive the work, so that it can end in order.
     let late = CancellationToken::new();
@@ -176,7 +169,8 @@ pub fn start(
             hub: parts.hub.clone(),
             connect: Arc::clone(&parts.connect),
             clock: parts.clock.clone(),
-            events: events_sender,
+            metrics: metrics.clone(),
+            events: events.clone(),
             notices: notices_sender.clone(),
         },
         late.clone(),
@@ -186,11 +180,14 @@ pub fn start(
         ready: clusters.synced(),
         progress: progress.clone(),
         clock: parts.clock.clone(),
+        unreachable: unreachable(&clusters),
+        metrics: metrics.clone(),
     };
     let (shards, holding) =
         shards::run(parts::of_shards(&parts), parts.hub.requests.clone(), inputs, stop.clone());
     let checks_settings = checks::Settings {
         parallelism: parts.settings.schedule_parallelism,
+        weights: weights(&parts.settings.clusters),
         secrets_cache_time: parts.settings.secrets_cache_time,
     };
     let base =
@@ -208,7 +205,7 @@ pub fn start(
         clock: parts.clock.clone(),
         metrics: metrics.clone(),
         config: live.clone(),
-        admission: Notify::new(),
+        admission: runs::Bell::default(),
         told: Mutex::default(),
         progress,
     });
@@ -250,7 +247,7 @@ impl Tasks {
             impl Future<Output = Result<(), shards::Error>> + Send + 'static,
             impl Future<Output = Result<(), webhooks::Error>> + Send + 'static,
         ),
-        (events, notices): (mpsc::Receiver<clusters::Event>, mpsc::Receiver<clusters::Notice>),
+        (events, notices): (clusters::Events, mpsc::Receiver<clusters::Notice>),
         utility: Option<TcpListener>,
     ) -> Result<(), Error> {
         let mut working: JoinSet<Result<(), Error>> = JoinSet::new();
@@ -277,7 +274,9 @@ impl Tasks {
             watching.await;
             Ok(())
         });
-        serving.spawn(publish(Arc::clone(fleet), self.hub.clone(), notices, self.late.clone()));
+        let publishing =
+            runs::notices::publish(Arc::clone(fleet), self.hub.clone(), notices, self.late.clone());
+        serving.spawn(async { publishing.await.map_err(|source| Error::Panicked { source }) });
         serving.spawn(follow(Arc::clone(&self.follower), Arc::clone(fleet), self.late.clone()));
         if let Some(listener) = utility {
             let served = self.serve(listener);
@@ -365,58 +364,6 @@ fn flatten(ended: Result<Result<(), Error>, tokio::task::JoinError>) -> Result<(
     ended.unwrap_or_else(|source| Err(Error::Panicked { source }))
 }
 
-/// Publishes what is to be read about clusters: one replica for all, the steward.
-async fn publish(
-    fleet: Arc<Fleet>,
-    hub: kube::Client,
-    mut notices: mpsc::Receiver<clusters::Notice>,
-    stop: CancellationToken,
-) -> Result<(), Error> {
-    let mut waiting: VecDeque<(Instant, clusters::Notice)> = VecDeque::new();
-    let mut look = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            _ = look.tick() => {}
-            notice = notices.recv() => {
-                let Some(notice) = notice else { return Ok(()) };
-                count(&fleet.metrics, &notice);
-                waiting.push_back((Instant::now() + STEWARD_IN, notice));
-            }
-        }
-        let is_steward = fleet.shards.is_steward();
-        while let Some((_, notice)) =
-            waiting.pop_front_if(|(until, _)| is_steward || *until <= Instant::now())
-        {
-            // One that waited long enough was published by whoever is the steward.
-            if is_steward {
-                tell(&fleet, &hub, notice).await;
-            }
-        }
-    }
-}
-
-fn count(metrics: &Metrics, notice: &clusters::Notice) {
-    if notice.severity == clusters::Severity::Warning {
-        metrics.problems_total.with_label_values(&[notice.cluster.as_str(), notice.reason]).inc();
-    }
-}
-
-async fn tell(fleet: &Fleet, hub: &kube::Client, notice: clusters::Notice) {
-    let told = core_ledger::Notice {
-        severity: match notice.severity {
-            clusters::Severity::Normal => core_ledger::Severity::Normal,
-            clusters::Severity::Warning => core_ledger::Severity::Warning,
-        },
-        reason: notice.reason.to_owned(),
-        message: notice.message,
-    };
-    let cluster = fleet.clusters.cluster(&notice.cluster);
-    let client = cluster.as_ref().map_or(hub, |it| it.client());
-    events::publish(client, &notice.about, &told).await;
-}
-
 /// Brings the gauges up to date, when somebody reads them.
 fn gauge(fleet: &Fleet) {
     let count = |it: usize| i64::try_from(it).unwrap_or(i64::MAX);
@@ -437,6 +384,7 @@ fn gauge(fleet: &Fleet) {
         let state = match cluster.state() {
             State::Connecting => "connecting",
             State::Ready => "ready",
+            State::Limited { .. } => "limited",
             State::Unreachable { .. } => "unreachable",
             State::Refused { .. } => "refused",
         };
@@ -466,8 +414,25 @@ pub fn cluster_settings(settings: &Settings, namespace: &str) -> clusters::Setti
     clusters::Settings {
         allow_loopback: policy(settings.loopback_clusters),
         insecure_tls: policy(settings.insecure_kubeconfig_tls),
+        clusters: settings.clusters.clone(),
+        hub: settings.hub,
         ..clusters::Settings::new(namespace)
     }
+}
+
+/// The clusters that this replica knows and cannot reach.
+fn unreachable(clusters: &clusters::Handle) -> shards::Unreachable {
+    let clusters = clusters.clone();
+    shards::Unreachable::new(move || {
+        let all = clusters.all();
+        let lost = all.iter().filter(|it| matches!(it.state(), State::Unreachable { .. }));
+        lost.map(|it| it.name().clone()).filter(|it| !it.is_hub()).collect()
+    })
+}
+
+fn weights(clusters: &config::Clusters) -> checks::Weights {
+    let clusters = clusters.clone();
+    checks::Weights::new(move |it| clusters.weight_of(it.as_str()))
 }
 
 /// A number of this replica, so that no two of them retry in step.

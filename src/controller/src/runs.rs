@@ -6,12 +6,14 @@
 //! ```
 
 pub mod admission;
+mod bell;
 mod copies;
 pub(crate) mod ended;
 mod error;
 pub(crate) mod events;
 pub(crate) mod jobs;
 pub(crate) mod ledger;
+pub(crate) mod notices;
 pub(crate) mod pods;
 pub(crate) mod sources;
 pub(crate) mod trigger;
@@ -19,8 +21,8 @@ pub(crate) mod trigger;
 use std::sync::{Arc, Mutex};
 
 use ger_core::telling::Telling;
-use tokio::sync::Notify;
 
+pub use self::bell::Bell;
 pub use self::error::{Error, Remedy};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -37,7 +39,7 @@ pub struct Fleet {
     /// The dynamic configuration.
     pub config: config::Live,
     /// Rung when a Job may be waiting to be started.
-    pub admission: Notify,
+    pub admission: Bell,
     /// What was told of which object, so that it is not told too often.
     pub told: Mutex<Telling>,
     /// Ticked by the timer queue's loop, so that a replica whose work stands still is not counted as alive.

@@ -7,6 +7,7 @@
 //!                                └── again at ──────┘
 //! ```
 
+mod changed;
 mod check;
 mod drive;
 mod fire;
@@ -20,26 +21,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ger_api::ScheduleTrigger;
-use ger_api::schedule_trigger::{ActionKind, SourceKind};
 use ger_core::names::{ClusterName, TriggerKey, TriggerKind};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::changed::Changed;
 use self::memory::Memory;
 // Public for its benchmark alone.
 #[doc(hidden)]
 pub use self::queue::Queue;
-use crate::clusters::{Cluster, Event, Folded, Held as _};
+use crate::clusters::{Cluster, Event, Events, Folded, Held as _};
 use crate::runs::Fleet;
 
 /// Triggers of one cluster that are worked at once: a cluster is a bulkhead, and one whose triggers
 /// all hang holds up no other. Most wait for a remote or an API, so this bounds memory, not CPU; what
 /// goes out at once is bounded by the checks.
 const MOST_AT_ONCE: usize = 256;
-/// Ownership is looked over at least this often, whatever was signalled.
-const LOOK_OVER: Duration = Duration::from_secs(5);
+/// Ownership is looked over this often, whatever was signalled: of some clusters at each look, of all in
+/// [`ROUNDS`] looks.
+const LOOK_OVER: Duration = Duration::from_secs(1);
+const ROUNDS: usize = 5;
 
 /// A panic in the work on a trigger.
 #[derive(Debug, thiserror::Error)]
@@ -58,10 +60,11 @@ struct Fired {
 /// Works the triggers of this replica's shards until `stop`; then lets the work in flight end.
 pub async fn run(
     fleet: Arc<Fleet>,
-    mut events: mpsc::Receiver<Event>,
+    events: Events,
     stop: CancellationToken,
 ) -> Result<(), Panicked> {
-    let mut scheduler = Scheduler { fleet, lanes: BTreeMap::new(), working: JoinSet::new() };
+    let mut scheduler =
+        Scheduler { fleet, lanes: BTreeMap::new(), working: JoinSet::new(), round: 0 };
     let mut ownership = scheduler.fleet.shards.changes();
     let mut look_over = tokio::time::interval(LOOK_OVER);
     loop {
@@ -79,9 +82,9 @@ pub async fn run(
                     break;
                 }
             }
-            _ = look_over.tick() => scheduler.look_over(),
+            _ = look_over.tick() => scheduler.look_over_some(),
             Some(ended) = scheduler.working.join_next() => scheduler.ended(ended)?,
-            Some(event) = events.recv() => scheduler.observe(&event),
+            events = events.next() => scheduler.observe(&events),
             () = until(next) => {}
         }
         scheduler.start_due();
@@ -109,6 +112,7 @@ struct Scheduler {
     fleet: Arc<Fleet>,
     lanes: BTreeMap<ClusterName, Lane>,
     working: JoinSet<Fired>,
+    round: usize,
 }
 
 /// The triggers of one cluster.
@@ -130,45 +134,43 @@ impl Lane {
 }
 
 impl Scheduler {
-    fn observe(&mut self, event: &Event) {
-        match event {
-            Event::TriggerChanged(key) => {
-                self.wake_if_ours(key);
-                // Its ledger may have become the one that a waiting Job needs.
-                self.fleet.admission.notify_one();
+    /// Takes what may be different now in one cluster.
+    fn observe(&mut self, events: &[Event]) {
+        let Some(cluster) = events.first().map(Event::cluster) else { return };
+        for event in events {
+            match event {
+                Event::TriggerChanged(key) => self.wake_if_ours(key),
+                Event::TriggerGone(key) => self.gone(key),
+                Event::JobChanged { trigger, .. } => self.wake_if_ours(trigger),
+                Event::ClusterChanged(name) => {
+                    self.look_over_at(name);
+                    self.wake_cluster(name);
+                }
+                Event::SourceChanged { .. } | Event::ActionChanged { .. } => {}
             }
-            Event::TriggerGone(key) => {
-                self.forget(key);
-                self.fleet.metrics.triggers.forget(key);
-                self.fleet.metrics.jobs.forget(key);
-                self.fleet.metrics.webhooks.forget(key);
-            }
-            Event::SourceChanged { cluster, namespace, kind, name } => {
-                self.wake_each(cluster, |trigger| {
-                    let is_anywhere = *kind == SourceKind::ClusterGitRepo;
-                    let is_there = namespace.as_deref() == Some(trigger.place().0);
-                    (is_anywhere || is_there) && trigger.has_source(*kind, name)
-                });
-            }
-            Event::ActionChanged { cluster, namespace, kind, name } => {
-                self.wake_each(cluster, |trigger| {
-                    let is_anywhere = *kind == ActionKind::ClusterAction;
-                    let is_there = namespace.as_deref() == Some(trigger.place().0);
-                    (is_anywhere || is_there) && trigger.has_action(*kind, name)
-                });
-            }
-            Event::JobChanged { trigger, .. } => {
-                self.wake_if_ours(trigger);
-                self.fleet.admission.notify_one();
-            }
-            Event::ClusterChanged(name) => {
-                self.look_over();
-                self.wake_cluster(name);
-                self.fleet.admission.notify_one();
-            }
+        }
+        let changed = Changed::of(events);
+        if !changed.is_empty() {
+            self.wake_each(cluster, |trigger| changed.concerns(trigger));
+        }
+        // A ledger may have become the one that a waiting Job needs.
+        if events.iter().any(|it| !it.is_broad()) {
+            self.fleet.admission.ring(cluster);
         }
         let held: usize = self.lanes.values().map(|it| it.queue.len()).sum();
         self.fleet.metrics.triggers_scheduled.set(i64::try_from(held).unwrap_or(i64::MAX));
+    }
+
+    /// It is gone, unless it is back already: several changes may share one event.
+    fn gone(&mut self, key: &TriggerKey) {
+        let cluster = self.fleet.clusters.cluster(&key.cluster);
+        if cluster.is_some_and(|it| it.stores().has_trigger(key)) {
+            return self.wake_if_ours(key);
+        }
+        self.forget(key);
+        self.fleet.metrics.triggers.forget(key);
+        self.fleet.metrics.jobs.forget(key);
+        self.fleet.metrics.webhooks.forget(key);
     }
 
     fn wake_if_ours(&mut self, key: &TriggerKey) {
@@ -212,10 +214,28 @@ impl Scheduler {
         }
     }
 
-    /// Takes up what is ours and drops what is not: after a change of shards or of clusters.
+    /// Takes up what is ours and drops what is not, everywhere: after a change of shards.
     fn look_over(&mut self) {
+        for cluster in self.fleet.clusters.all() {
+            self.look_over_at(cluster.name());
+        }
+        self.drop_lanes();
+    }
+
+    /// The same for a part of the clusters, the next time for the next part.
+    fn look_over_some(&mut self) {
+        self.round = (self.round + 1) % ROUNDS;
+        let all = self.fleet.clusters.all();
+        for cluster in all.iter().skip(self.round).step_by(ROUNDS) {
+            self.look_over_at(cluster.name());
+        }
+        self.drop_lanes();
+    }
+
+    fn look_over_at(&mut self, name: &ClusterName) {
         let fleet = Arc::clone(&self.fleet);
-        for cluster in &fleet.clusters.all() {
+        let cluster = fleet.clusters.cluster(name);
+        if let Some(cluster) = &cluster {
             let stores = cluster.stores();
             let schedules = stores.schedule_triggers.list();
             let webhooks = stores.webhook_triggers.list();
@@ -227,16 +247,23 @@ impl Scheduler {
                 self.lane(&key).queue.take_up(&key, Instant::now());
             }
         }
-        for (name, lane) in &mut self.lanes {
-            let cluster = fleet.clusters.cluster(name);
-            let is_there =
-                |it: &TriggerKey| cluster.as_ref().is_some_and(|at| at.stores().has_trigger(it));
-            let is_lost = |it: &&TriggerKey| !is_there(it) || !fleet.shards.owns(it);
-            let lost: Vec<TriggerKey> = lane.queue.keys().filter(is_lost).cloned().collect();
-            for key in &lost {
-                fleet.metrics.triggers.left(key);
-                lane.queue.forget(key);
-            }
+        let Some(lane) = self.lanes.get_mut(name) else { return };
+        let is_there =
+            |it: &TriggerKey| cluster.as_ref().is_some_and(|at| at.stores().has_trigger(it));
+        let is_lost = |it: &&TriggerKey| !is_there(it) || !fleet.shards.owns(it);
+        let lost: Vec<TriggerKey> = lane.queue.keys().filter(is_lost).cloned().collect();
+        for key in &lost {
+            fleet.metrics.triggers.left(key);
+            lane.queue.forget(key);
+        }
+    }
+
+    /// Drops the lanes that are empty, and all that is in those whose cluster is gone.
+    fn drop_lanes(&mut self) {
+        let is_gone = |it: &&ClusterName| self.fleet.clusters.cluster(it).is_none();
+        let gone: Vec<ClusterName> = self.lanes.keys().filter(is_gone).cloned().collect();
+        for name in &gone {
+            self.look_over_at(name);
         }
         self.lanes.retain(|_, it| it.queue.len() > 0 || it.working > 0);
     }

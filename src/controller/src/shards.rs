@@ -10,6 +10,8 @@ mod error;
 mod fleet;
 mod lease;
 mod leases;
+pub mod listing;
+mod moves;
 mod steward;
 mod task;
 #[cfg(test)]
@@ -33,6 +35,7 @@ use self::task::Task;
 use self::view::Shared;
 pub use self::view::Work;
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 
 /// Who this member is, and the times it lives by.
 #[derive(Clone, Debug)]
@@ -83,6 +86,29 @@ pub struct Inputs {
     pub progress: Progress,
     /// For what is written into Leases, never to judge one.
     pub clock: Clock,
+    /// Which clusters this member cannot reach: others that can work their keys.
+    pub unreachable: Unreachable,
+    pub metrics: Metrics,
+}
+
+/// Tells which clusters are not reached.
+#[derive(Clone, Default)]
+pub struct Unreachable(Option<Arc<dyn Fn() -> BTreeSet<ClusterName> + Send + Sync>>);
+
+impl Unreachable {
+    pub fn new(asked: impl Fn() -> BTreeSet<ClusterName> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(asked)))
+    }
+
+    fn now(&self) -> BTreeSet<ClusterName> {
+        self.0.as_ref().map(|asked| asked()).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Unreachable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Unreachable")
+    }
 }
 
 /// The workers' heartbeat: ticked in their loops, idle or not, every few seconds at least. A member
@@ -140,7 +166,7 @@ impl Handle {
     /// Whether this member admits the Jobs of a cluster. Unlike `owns`, this ends 1 s before the
     /// Lease runs out, whatever was last heard.
     pub fn owns_admission(&self, cluster: &ClusterName) -> bool {
-        self.shared.is_certain(&format!("admission/{cluster}"))
+        self.shared.is_certain(&format!("admission/{cluster}"), cluster)
     }
 
     /// Counts the gains and losses of shards.

@@ -51,7 +51,7 @@ pub fn stand_in(
 
 /// How much `member` wants `shard`. A change here moves every shard of every fleet, so a golden
 /// test pins it.
-fn score(shard: ShardId, member: &MemberId) -> u64 {
+pub(crate) fn score(shard: ShardId, member: &MemberId) -> u64 {
     stable_hash("assignment", &[&shard.0.to_be_bytes(), member.as_str().as_bytes()])
 }
 

@@ -261,6 +261,11 @@ impl Claim {
         self.stand_in = stand_in;
     }
 
+    /// Renews it as soon as it can be: what the Lease says beside its holder is not true any more.
+    pub fn on_stale_text(&mut self, at: Moment) {
+        self.renew_at = self.renew_at.min(at.now);
+    }
+
     /// What was started before `StopScheduling` has ended.
     pub fn on_drained(&mut self) {
         if self.drain.is_some() {

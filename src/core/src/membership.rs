@@ -10,7 +10,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::broken::{self, Law};
-use crate::names::{MemberId, ShardCount};
+use crate::names::{ClusterName, MemberId, ShardCount};
+use crate::reach::CutOff;
 
 /// Monotonic time, since an origin of this process.
 pub type Mono = Duration;
@@ -71,6 +72,8 @@ pub struct Sighting {
     pub created: Option<Timestamp>,
     /// How many shards the member was configured with, where it can be read.
     pub shards: Option<ShardCount>,
+    /// The clusters that the member cannot reach.
+    pub unreachable: BTreeSet<ClusterName>,
 }
 
 /// The live members.
@@ -80,6 +83,8 @@ pub struct Alive {
     /// The shard count in force: that of the oldest live member, so that a rollout with another
     /// count changes the ring once, at its end.
     pub shards: Option<ShardCount>,
+    /// What each of them cannot reach, where it says so.
+    pub cut_off: CutOff,
 }
 
 /// The members that were seen, and which of them are alive.
@@ -143,6 +148,11 @@ impl Membership {
             .min_by_key(|it| (it.created.unwrap_or(Timestamp::MAX), &it.member));
         let alive = Alive {
             shards: oldest.and_then(|it| it.shards),
+            cut_off: alive
+                .iter()
+                .filter(|it| !it.unreachable.is_empty())
+                .map(|it| (it.member.clone(), it.unreachable.clone()))
+                .collect(),
             members: alive.iter().map(|it| it.member.clone()).collect(),
         };
         if alive == self.alive {
@@ -211,6 +221,7 @@ mod tests {
             duration: LEASE,
             created: Some(Timestamp::UNIX_EPOCH),
             shards: ShardCount::new(shards).ok(),
+            unreachable: BTreeSet::new(),
         }
     }
 
@@ -333,6 +344,20 @@ mod tests {
         it.membership.on_gone(&MemberId::new("c"));
         it.heard(1..=1);
         assert_eq!(it.membership.alive().shards, ShardCount::new(256).ok());
+    }
+
+    #[test]
+    fn what_a_live_member_cannot_reach_is_known_until_it_says_otherwise() {
+        let mut it = Watcher::new();
+        let east = ClusterName::parse_spoke("east").unwrap();
+        let cut_off = Sighting { unreachable: [east].into(), ..sighting("a", 1, 64) };
+        it.saw(cut_off.clone(), 0);
+        it.saw(sighting("b", 2, 64), 0);
+        let a = MemberId::new("a");
+        assert_eq!(it.membership.alive().cut_off, [(a, cut_off.unreachable)].into());
+
+        it.saw(sighting("a", 3, 64), 1);
+        assert!(it.membership.alive().cut_off.is_empty());
     }
 
     #[test]

@@ -125,16 +125,22 @@ impl Inner {
         let files = Files { want, patterns, hashing };
         let (inner, remote, key) = (Arc::clone(self), look.remote.clone(), question.clone());
         // It may be joined while it is in flight too: the answer is the same for ever.
-        let fetch = move |_| async move { inner.fetch(remote, files, key).await };
+        let by = look.cluster.clone();
+        let fetch = move |_| async move { inner.fetch((by, remote), files, key).await };
         let (answer, share) = self.hashes.looking.ask(question, fetch).await;
         self.count_shared(host, share);
         answer
     }
 
-    async fn fetch(&self, remote: Remote, files: Files, question: Question) -> Answer {
+    async fn fetch(
+        &self,
+        (cluster, remote): (ClusterName, Remote),
+        files: Files,
+        question: Question,
+    ) -> Answer {
         let caller = (remote.uri.host().to_owned(), remote.auth.clone());
-        let _tree = self.limits.enter_tree().await;
-        let _slot = self.limits.enter(&caller).await;
+        let _tree = self.limits.enter_tree(&cluster).await;
+        let _slot = self.limits.enter(&cluster, &caller).await;
         self.stays_away(&caller)?;
         let way = files.want.reference.clone();
         let answer = self.remotes.path_hash(remote, files).await;

@@ -1,14 +1,26 @@
 //! Is this cluster here under another name already? Who registered first keeps it.
 //!
-//! Every replica must come to the same answer whatever order it connected in, so the answer depends
-//! on the registrations alone: the hub before all, then the older Secret, then the name.
+//! Every replica must come to the same answer whatever order it connected in, so the answer depends on
+//! the registrations alone: the hub before all, then the older Secret, then the name. And on proof: a
+//! cluster that only says that it is another takes nothing from it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use ger_core::job::RUN_ID;
 use ger_core::names::ClusterName;
 use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::ListParams;
+use kube::{Api, Client};
 use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+/// How long one answer may take that proves something.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Two that say they are the same, and were not proved so, are compared again after this.
+const AGAIN: Duration = Duration::from_mins(1);
 
 /// A cluster's precedence among those that are the same cluster; the least one has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,38 +39,65 @@ impl Rank {
 }
 
 /// Who claims to be which cluster.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Claims {
-    /// By uid: the claimants, and how often each claims (twice while its credentials change).
-    table: Arc<Mutex<BTreeMap<String, BTreeMap<Rank, usize>>>>,
+    /// By uid: the claimants.
+    table: Arc<Mutex<BTreeMap<String, BTreeMap<Rank, Claimant>>>>,
     changes: watch::Sender<()>,
+}
+
+struct Claimant {
+    /// How often it claims: twice while its credentials change.
+    count: usize,
+    client: Client,
 }
 
 impl Claims {
     /// Claims a cluster until the claim is dropped.
-    pub(super) fn enter(&self, uid: String, rank: Rank) -> Claim {
+    pub(super) fn enter(&self, uid: String, rank: Rank, client: &Client) -> Claim {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        *table.entry(uid.clone()).or_default().entry(rank.clone()).or_default() += 1;
+        let claimants = table.entry(uid.clone()).or_default();
+        let claimant = claimants
+            .entry(rank.clone())
+            .or_insert_with(|| Claimant { count: 0, client: client.clone() });
+        claimant.count += 1;
+        claimant.client = client.clone();
         drop(table);
         self.changes.send_replace(());
-        Claim { claims: self.clone(), uid, rank }
+        Claim { claims: self.clone(), uid, rank, client: client.clone() }
     }
 }
 
 /// A claim to be a certain cluster.
-#[derive(Debug)]
 pub(super) struct Claim {
     claims: Claims,
     uid: String,
     rank: Rank,
+    client: Client,
 }
 
 impl Claim {
-    /// The cluster that comes before this one, if there is any.
-    pub(super) fn rival(&self) -> Option<ClusterName> {
+    /// Those that claim the same and come before this one, the first of them first.
+    fn before(&self) -> Vec<(ClusterName, Client)> {
         let table = self.claims.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let (first, _) = table.get(&self.uid)?.first_key_value()?;
-        (*first != self.rank).then(|| first.name())
+        let claimants = table.get(&self.uid);
+        let before = claimants.into_iter().flat_map(|it| it.range(..self.rank.clone()));
+        before.map(|(rank, it)| (rank.name(), it.client.clone())).collect()
+    }
+
+    /// Whether another claims the same and comes before this one, rightly or not.
+    pub(super) fn is_contested(&self) -> bool {
+        !self.before().is_empty()
+    }
+
+    /// The cluster that comes before this one and is the same, if there is any.
+    pub(super) async fn rival(&self) -> Option<ClusterName> {
+        for (name, client) in self.before() {
+            if are_same(&self.client, &client).await {
+                return Some(name);
+            }
+        }
+        None
     }
 
     /// Waits until this claim is not first any more.
@@ -73,19 +112,46 @@ impl Claim {
 
     async fn wait(&self, done: impl Fn(Option<&ClusterName>) -> bool) {
         let mut changes = self.claims.changes.subscribe();
-        // The sender lives in this claim, so that the channel cannot close.
-        while !done(self.rival().as_ref()) && changes.changed().await.is_ok() {}
+        while !done(self.rival().await.as_ref()) {
+            let is_contested = self.is_contested();
+            tokio::select! {
+                biased;
+                // The sender lives in this claim, so that the channel cannot close.
+                changed = changes.changed() => if changed.is_err() { return },
+                () = sleep(AGAIN), if is_contested => {}
+            }
+        }
     }
+}
+
+/// Whether two clients lead to one cluster. The uid of a namespace can be repeated by anybody who has
+/// read it, and is the same in a copy of a cluster; the version that an API has come to is known only
+/// to who can ask it. Asked through one, the other and the one again, it never goes back.
+///
+/// Without an answer they count as two: who hides may not take another's place.
+async fn are_same(one: &Client, other: &Client) -> bool {
+    let Some(before) = version(one).await else { return false };
+    let Some(between) = version(other).await else { return false };
+    let Some(after) = version(one).await else { return false };
+    before <= between && between <= after
+}
+
+/// The version that a cluster has come to.
+async fn version(client: &Client) -> Option<u128> {
+    let jobs: Api<Job> = Api::all(client.clone());
+    let params = ListParams::default().labels(RUN_ID).limit(1);
+    let listed = timeout(PATIENCE, jobs.list_metadata(&params)).await.ok()?.ok()?;
+    listed.metadata.resource_version?.parse().ok()
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         let mut table = self.claims.table.lock().unwrap_or_else(PoisonError::into_inner);
         let claimants = table.entry(self.uid.clone()).or_default();
-        if let Some(count) = claimants.get_mut(&self.rank) {
-            *count -= 1;
+        if let Some(claimant) = claimants.get_mut(&self.rank) {
+            claimant.count -= 1;
         }
-        claimants.retain(|_, count| *count > 0);
+        claimants.retain(|_, it| it.count > 0);
         if claimants.is_empty() {
             table.remove(&self.uid);
         }

@@ -7,13 +7,12 @@ use std::time::Duration;
 use ger_core::names::ClusterName;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
-use kube::client::Body;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::sync::{Notify, watch};
 
 use super::connect::Clients;
 use super::state::{Board, Condition, State};
 use super::stores::Stores;
+use super::wire::{Use, Wire};
 use super::{Event, Said, Shared};
 
 /// One cluster: its client, its stores and its state. Cheap to clone.
@@ -31,7 +30,9 @@ struct Inner {
     stores: Stores,
     board: Mutex<Board>,
     state: watch::Sender<State>,
-    contact: Contact,
+    wire: Wire,
+    /// Somebody saw that the CRDs are not what they should be.
+    doubts: Notify,
     uid: OnceLock<String>,
     /// Whether this is the cluster that others see, and not its successor in preparation.
     live: AtomicBool,
@@ -68,29 +69,34 @@ impl Cluster {
 
     /// How long ago the cluster last answered anything: an event, a bookmark, a response.
     pub fn since_last_contact(&self) -> Duration {
-        self.inner.contact.elapsed()
+        self.inner.wire.since_last_contact()
     }
 
     pub(super) fn new(
         name: ClusterName,
         about: ObjectReference,
-        clients: Clients,
+        (clients, wire): (Clients, Wire),
         steps: impl IntoIterator<Item = &'static str>,
     ) -> Self {
-        let contact = Contact::new();
         let inner = Inner {
             name,
             about,
-            requests: contact.observe(clients.requests),
-            watches: clients.watches,
+            requests: wire.client(clients.requests, Use::Requests),
+            watches: wire.client(clients.watches, Use::Watches),
             stores: Stores::default(),
             board: Mutex::new(Board::new(steps)),
             state: watch::Sender::new(State::Connecting),
-            contact,
+            wire,
+            doubts: Notify::new(),
             uid: OnceLock::new(),
             live: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
+    }
+
+    /// The name of what its notices are published on.
+    pub(super) fn about(&self) -> &str {
+        self.inner.about.name.as_deref().unwrap_or_default()
     }
 
     pub(super) fn watches(&self) -> &Client {
@@ -98,7 +104,21 @@ impl Cluster {
     }
 
     pub(super) fn touch(&self) {
-        self.inner.contact.touch();
+        self.inner.wire.touch();
+    }
+
+    pub(super) fn wire(&self) -> &Wire {
+        &self.inner.wire
+    }
+
+    /// Says that a record was not kept as it was written: the CRDs are looked at again.
+    pub(crate) fn doubt_crds(&self) {
+        self.inner.doubts.notify_one();
+    }
+
+    /// Waits until somebody doubts the CRDs.
+    pub(super) async fn doubted(&self) {
+        self.inner.doubts.notified().await;
     }
 
     pub(super) fn is(&self, uid: String) {
@@ -113,6 +133,13 @@ impl Cluster {
         self.inner.live.load(Ordering::SeqCst)
     }
 
+    /// Tells whether anything of it is still held.
+    #[cfg(test)]
+    pub(super) fn watch_end(&self) -> impl Fn() -> bool + use<> {
+        let inner = Arc::downgrade(&self.inner);
+        move || inner.strong_count() == 0
+    }
+
     /// Tells a cluster from its successor under the same name.
     #[cfg(test)]
     pub(super) fn incarnation(&self) -> *const () {
@@ -123,7 +150,7 @@ impl Cluster {
     pub(super) async fn ready(&self) {
         let mut states = self.inner.state.subscribe();
         // The sender lives in this cluster, so that the channel cannot close.
-        drop(states.wait_for(|it| *it == State::Ready).await);
+        drop(states.wait_for(State::works).await);
     }
 
     /// Takes the report of a step or stream, and tells whom it concerns.
@@ -149,7 +176,7 @@ impl Cluster {
             State::Connecting => return,
             State::Ready if self.is_live() => "connected; everything was listed and is watched",
             State::Ready => "connected with the new credentials",
-            State::Unreachable { why, .. } | State::Refused { why } => why,
+            State::Limited { why } | State::Unreachable { why, .. } | State::Refused { why } => why,
         };
         let hub = ClusterName::hub();
         match reason {
@@ -163,47 +190,5 @@ impl Cluster {
                 shared.notify(&hub, &self.inner.about, Said::warning(reason, &why));
             }
         }
-    }
-}
-
-/// When a cluster last answered.
-#[derive(Clone, Debug)]
-struct Contact {
-    last: Arc<Mutex<Instant>>,
-}
-
-impl Contact {
-    fn new() -> Self {
-        Self { last: Arc::new(Mutex::new(Instant::now())) }
-    }
-
-    fn touch(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
-    }
-
-    /// A gateway's own 5xx proves nothing about the cluster behind it.
-    fn saw(&self, status: http::StatusCode) {
-        if !status.is_server_error() {
-            self.touch();
-        }
-    }
-
-    /// A client whose answers count as contact.
-    fn observe(&self, client: Client) -> Client {
-        let contact = self.clone();
-        let namespace = client.default_namespace().to_owned();
-        let service = tower::service_fn(move |request: http::Request<Body>| {
-            let (client, contact) = (client.clone(), contact.clone());
-            async move {
-                let response = client.send(request).await?;
-                contact.saw(response.status());
-                Ok::<_, kube::Error>(response)
-            }
-        });
-        Client::new(service, namespace)
     }
 }

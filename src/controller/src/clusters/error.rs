@@ -6,6 +6,7 @@ use std::time::Duration;
 use kube::core::Status;
 
 use super::state::{Reason, Trouble};
+use super::wire::TooLarge;
 
 /// A client that could not be made. Safe to show: it holds no credential.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,9 @@ pub enum Error {
 
 /// How long a text of somebody else's may be where it is shown.
 const SHOWN: usize = 256;
+
+/// An answer that was too large is asked for again after this.
+const RELIST: Duration = Duration::from_mins(1);
 
 /// What an error of kube means for the stream that met it.
 #[derive(Debug)]
@@ -72,6 +76,11 @@ impl Fault {
     }
 
     pub(super) fn from_kube(what: &str, error: &kube::Error) -> Self {
+        if let Some(too_large) = too_large(error) {
+            let text = format!("too large: {what}: {too_large}");
+            let trouble = Trouble { reason: Reason::TooLarge, text };
+            return Self { trouble, relist: true, retry_after: Some(RELIST), weight: 1 };
+        }
         match error {
             kube::Error::Api(status) => Self::from_status(what, status),
             // The same bytes would come again: only a new list leads past them.
@@ -85,6 +94,18 @@ impl Fault {
             }
         }
     }
+}
+
+/// Whether an answer was cut off because it is too large.
+fn too_large(error: &kube::Error) -> Option<TooLarge> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(it) = cause {
+        if let Some(found) = it.downcast_ref::<TooLarge>() {
+            return Some(*found);
+        }
+        cause = it.source();
+    }
+    None
 }
 
 /// An error with its causes, each said once.

@@ -100,14 +100,14 @@ impl<K: Fold> Folded<K> {
 }
 
 impl<K> Folded<K> {
-    /// Whether an object of this kind is one of the sources, wherever it is.
-    pub(crate) fn has_source(&self, kind: SourceKind, name: &str) -> bool {
-        self.source_kind == kind && self.source_names.iter().any(|it| **it == *name)
+    /// The kind of its sources, and their names.
+    pub(crate) fn sources(&self) -> (SourceKind, impl Iterator<Item = &str>) {
+        (self.source_kind, self.source_names.iter().map(AsRef::as_ref))
     }
 
-    /// Whether an object of this kind is the action, wherever it is.
-    pub(crate) fn has_action(&self, kind: ActionKind, name: &str) -> bool {
-        self.action_kind == kind && *self.action_name == *name
+    /// The kind of its action, and the name.
+    pub(crate) fn action(&self) -> (ActionKind, &str) {
+        (self.action_kind, &self.action_name)
     }
 }
 
@@ -118,6 +118,10 @@ impl<K: Send + Sync + 'static> Held for Folded<K> {
 
     fn version(&self) -> (&str, &str) {
         (&self.uid, &self.version)
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.text.len()
     }
 }
 
@@ -183,10 +187,9 @@ mod tests {
     fn it_is_found_by_what_it_names() {
         let held = Folded::of(trigger());
 
-        assert!(held.has_source(SourceKind::ClusterGitRepo, "lib"));
-        assert!(!held.has_source(SourceKind::GitRepo, "lib"));
-        assert!(!held.has_source(SourceKind::ClusterGitRepo, "li"));
-        assert!(held.has_action(ActionKind::ClusterAction, "act"));
-        assert!(!held.has_action(ActionKind::Action, "act"));
+        let (kind, names) = held.sources();
+        assert_eq!(kind, SourceKind::ClusterGitRepo);
+        assert!(names.eq(trigger().spec.sources.names.iter().map(String::as_str)));
+        assert_eq!(held.action(), (ActionKind::ClusterAction, "act"));
     }
 }

@@ -62,6 +62,18 @@ pub enum Refusal {
 
     #[error("the kubeconfig's `{field}` is refused: {why}")]
     Forbidden { field: String, why: &'static str },
+
+    #[error("the Secret's type is not {expected}")]
+    Type { expected: &'static str },
+
+    #[error("the Secret of Argo CD has no key `{key}`")]
+    ArgoMissing { key: String },
+
+    #[error("the key `{key}` of the Secret of Argo CD is not readable")]
+    ArgoUnreadable { key: String },
+
+    #[error("`{field}` of the Secret of Argo CD is refused: {why}")]
+    ArgoForbidden { field: String, why: &'static str },
 }
 
 fn place(line: Option<u64>) -> String {
@@ -77,10 +89,15 @@ pub fn parse(bytes: &[u8], settings: &Settings) -> Result<Target, Refusal> {
     // The parser's own message may quote the file, so that only the line is kept of it.
     let document: Value = serde_saphyr::from_str(text)
         .map_err(|it| Refusal::Unreadable { line: it.location().map(|at| at.line()) })?;
+    judge(&document, settings)
+}
+
+/// The same for one that is read already.
+pub(super) fn judge(document: &Value, settings: &Settings) -> Result<Target, Refusal> {
     let Value::Object(document) = document else {
         return Err(Refusal::Unreadable { line: None });
     };
-    let document = Section { path: "", fields: &document };
+    let document = Section { path: "", fields: document };
 
     let current = document.required("current-context")?;
     let context = document.named("contexts", current, "context")?;

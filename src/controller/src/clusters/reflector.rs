@@ -18,7 +18,9 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::error::{Fault, shorten};
-use super::state::{Condition, backoff};
+use super::namespaces::Selection;
+use super::room::Weight;
+use super::state::{Condition, Reason, backoff};
 use super::stores::{Change, Held, Store};
 use super::understood::Understood;
 
@@ -29,6 +31,14 @@ pub(super) trait Sink: Send + Sync {
 
     /// What is kept of an object.
     fn hold(&self, object: Self::Object) -> Self::Held;
+    /// Whether an object is looked at, by its metadata.
+    fn wants(&self, _meta: &ObjectMeta) -> bool {
+        true
+    }
+    /// Whether the cluster may weigh so much in this store, beside all that it has in others.
+    fn judge(&self, _weight: Weight) -> Result<(), Fault> {
+        Ok(())
+    }
     /// The cluster answered.
     fn touch(&self);
     fn report(&self, condition: Condition) -> impl Future<Output = ()> + Send;
@@ -49,7 +59,9 @@ pub(super) struct Pace {
 /// Keeps one store as its cluster is.
 pub(super) struct Reflector<S: Sink> {
     pub(super) api: Api<Understood<S::Object>>,
-    pub(super) selector: Option<&'static str>,
+    pub(super) selector: Option<String>,
+    /// The namespaces that are served.
+    pub(super) selection: Selection,
     pub(super) store: Store<S::Held>,
     pub(super) sink: S,
     pub(super) pace: Pace,
@@ -75,6 +87,8 @@ const MOST_COMPLAINTS: usize = 100;
 /// Why a round ended early.
 enum End {
     Stopped,
+    /// Others are served now: everything is looked at anew, and what is not served goes.
+    Reselected,
     Fault(Fault),
 }
 
@@ -99,7 +113,7 @@ struct Progress {
 
 impl<S: Sink> Reflector<S> {
     /// Follows until it is told to stop. What it took into the store it also delivers, whenever it stops.
-    pub(super) async fn run(self) {
+    pub(super) async fn run(mut self) {
         let mut progress = Progress::default();
         loop {
             let began = Instant::now();
@@ -109,6 +123,10 @@ impl<S: Sink> Reflector<S> {
             }
             let wait = match ended {
                 Err(End::Stopped) => return,
+                Err(End::Reselected) => {
+                    progress.resume = None;
+                    continue;
+                }
                 Err(End::Fault(fault)) => self.fail(&mut progress, fault).await,
                 Ok(()) if began.elapsed() >= STEADY => continue,
                 Ok(()) => self.pause(&mut progress),
@@ -133,6 +151,11 @@ impl<S: Sink> Reflector<S> {
         progress.failures = progress.failures.saturating_add(fault.weight);
         let since = *progress.failing_since.get_or_insert_with(Instant::now);
         let failures = progress.failures;
+        if fault.trouble.reason == Reason::TooLarge {
+            for change in self.store.replace(Vec::new()) {
+                self.sink.deliver(change).await;
+            }
+        }
         tracing::debug!(
             cluster = self.pace.salt.0,
             stream = self.pace.salt.1,
@@ -144,7 +167,10 @@ impl<S: Sink> Reflector<S> {
         self.pause(progress).max(asked)
     }
 
-    async fn round(&self, progress: &mut Progress) -> Result<(), End> {
+    async fn round(&mut self, progress: &mut Progress) -> Result<(), End> {
+        let known = self.stop.run_until_cancelled(self.selection.known()).await;
+        known.ok_or(End::Stopped)?;
+        self.selection.mark_seen();
         let from = match progress.resume.take() {
             Some(it) => it,
             None => self.list(progress).await?,
@@ -166,22 +192,26 @@ impl<S: Sink> Reflector<S> {
     async fn pages(&self, progress: &mut Progress) -> Result<(Vec<S::Held>, String), Fault> {
         let what = Self::what("list");
         let limit = self.pace.request_timeout;
-        let mut params =
-            ListParams { label_selector: self.selector.map(str::to_owned), ..Default::default() };
+        let mut params = ListParams { label_selector: self.selector.clone(), ..Default::default() };
         params = params.limit(PAGE);
         let mut held = Vec::new();
         let mut invalids = Vec::new();
+        let mut weight = Weight::default();
         loop {
             let answer = timeout(limit, self.api.list(&params)).await;
             let answer = answer.map_err(|_| Fault::timed_out(&what, limit))?;
             let page = answer.map_err(|it| Fault::from_kube(&what, &it))?;
             self.sink.touch();
-            for guard in page.items {
+            let known = held.len();
+            for guard in page.items.into_iter().filter(|it| self.serves(it.meta())) {
                 match guard.0 {
                     Ok(object) => held.push(self.sink.hold(object)),
                     Err(invalid) => invalids.push(invalid),
                 }
             }
+            let new = held.iter().skip(known).map(Weight::of);
+            weight = new.chain([weight]).sum();
+            self.sink.judge(weight)?;
             let Some(token) = page.metadata.continue_.filter(|it| !it.is_empty()) else {
                 self.complain_anew(progress, invalids).await;
                 let version = page.metadata.resource_version.filter(|it| !it.is_empty());
@@ -196,7 +226,7 @@ impl<S: Sink> Reflector<S> {
         let what = Self::what("watch");
         let seconds = u32::try_from(self.pace.watch_timeout.as_secs()).unwrap_or(u32::MAX);
         let mut params =
-            WatchParams { label_selector: self.selector.map(str::to_owned), ..Default::default() };
+            WatchParams { label_selector: self.selector.clone(), ..Default::default() };
         params = params.timeout(seconds);
         let version = progress.resume.insert(from).clone();
 
@@ -235,7 +265,9 @@ impl<S: Sink> Reflector<S> {
                 let meta = guard.meta().clone();
                 progress.undecodable.remove(&place(&meta));
                 // The last state may never have been seen before.
-                if let Ok(last) = guard.0 {
+                if let Ok(last) = guard.0
+                    && self.serves(&meta)
+                {
                     self.store.apply(self.sink.hold(last));
                 }
                 self.remove(&meta).await;
@@ -244,6 +276,7 @@ impl<S: Sink> Reflector<S> {
             WatchEvent::Added(guard) | WatchEvent::Modified(guard) => {
                 let version = guard.meta().resource_version.clone();
                 self.apply(progress, guard).await;
+                self.sink.judge(self.store.weight())?;
                 version
             }
         };
@@ -254,7 +287,14 @@ impl<S: Sink> Reflector<S> {
         Ok(())
     }
 
+    fn serves(&self, meta: &ObjectMeta) -> bool {
+        self.sink.wants(meta) && self.selection.has(meta)
+    }
+
     async fn apply(&self, progress: &mut Progress, guard: Understood<S::Object>) {
+        if !self.serves(guard.meta()) {
+            return;
+        }
         match guard.0 {
             Ok(object) => {
                 progress.undecodable.remove(&place(object.meta()));
@@ -301,7 +341,13 @@ impl<S: Sink> Reflector<S> {
 
     /// Waits for IO, and for nothing else: a change that was taken is always delivered.
     async fn until_stopped<T>(&self, io: impl Future<Output = T>) -> Result<T, End> {
-        self.stop.run_until_cancelled(io).await.ok_or(End::Stopped)
+        let mut selection = self.selection.clone();
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(End::Stopped),
+            () = selection.changed() => Err(End::Reselected),
+            done = io => Ok(done),
+        }
     }
 
     fn what(verb: &str) -> String {

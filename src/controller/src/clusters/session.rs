@@ -17,7 +17,8 @@ use super::cluster::Cluster;
 use super::connect::{self, Clients, Connect};
 use super::kubeconfig::{Refusal, Target};
 use super::state::{Condition, IDENTITY, Reason, Trouble, backoff};
-use super::{Event, Settings, Shared, streams};
+use super::wire::Wire;
+use super::{Event, Said, Settings, Shared, spokes, streams};
 
 /// What every session works with.
 pub(super) struct Context {
@@ -32,10 +33,19 @@ impl Context {
     pub(super) fn hub(&self, clients: Clients) -> Cluster {
         let name = Some(self.settings.namespace.clone());
         let about = streams::reference::<Namespace>(&ObjectMeta { name, ..Default::default() });
-        let steps = streams::STEPS.into_iter().chain([super::spokes::STREAM]);
-        let hub = Cluster::new(ClusterName::hub(), about, clients, steps);
+        let name = ClusterName::hub();
+        let steps = streams::steps(&self.settings, &name);
+        let forms = self.settings.clusters.forms.iter().map(|it| spokes::stream(*it));
+        let wire = self.wire(&name);
+        let hub = Cluster::new(name, about, (clients, wire), steps.into_iter().chain(forms));
         hub.go_live();
         hub
+    }
+
+    /// The way to a cluster, with its limits.
+    fn wire(&self, name: &ClusterName) -> Wire {
+        let limits = self.settings.clusters.limits_of(name.as_str());
+        Wire::new(name.clone(), limits, self.shared.metrics.clone())
     }
 }
 
@@ -48,6 +58,11 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// The name of the Secret; empty for the hub.
+    fn secret(&self) -> &str {
+        self.about.name.as_deref().unwrap_or_default()
+    }
+
     /// Whether a session under the other order would be no different.
     pub(super) fn same(&self, other: &Self) -> bool {
         self.rank == other.rank && self.access == other.access && self.about.uid == other.about.uid
@@ -122,8 +137,10 @@ const REST: Duration = Duration::from_secs(1);
 impl Keeper {
     pub(super) async fn run(mut self) {
         let mut live: Option<Session> = None;
+        let mut secret = String::new();
         loop {
             let Some(order) = self.orders.borrow_and_update().clone() else { break };
+            secret = self.follow(&secret, &order);
             let step = self.step(&order, &mut live).await;
             match step {
                 Step::Established(session) => self.switch(&mut live, *session).await,
@@ -135,8 +152,17 @@ impl Keeper {
                 Step::Stopped => return end(live).await,
             }
         }
-        self.context.shared.accept(self.name.as_str());
+        self.context.shared.accept(&secret);
         self.leave(live).await;
+    }
+
+    /// What was said of another Secret that stood for this cluster is said no more.
+    fn follow(&self, before: &str, order: &Order) -> String {
+        let secret = order.secret();
+        if before != secret {
+            self.context.shared.accept(before);
+        }
+        secret.to_owned()
     }
 
     /// Does what is ordered until something happens. What must not be cut short is not done here.
@@ -177,7 +203,7 @@ impl Keeper {
         let shared = &self.context.shared;
         let cluster = session.cluster.clone();
         cluster.go_live();
-        shared.accept(self.name.as_str());
+        shared.accept(cluster.about());
         shared.publish(&cluster);
         let old = match live.replace(session) {
             Some(old) => old.end().await,
@@ -195,6 +221,7 @@ impl Keeper {
             let cluster = session.end().await;
             streams::forget(&cluster, shared).await;
         }
+        shared.metrics.forget_cluster(self.name.as_str());
         if published.is_some() {
             shared.deliver(Event::ClusterChanged(self.name.clone())).await;
         }
@@ -221,6 +248,10 @@ enum Place {
     Successor,
 }
 
+/// Said of a cluster that has another's uid and is not proved to be it.
+const SHARED: &str = "this cluster answers with the uid of another that is registered here, and is not that one: \
+     it is a copy, or it lies; it is served as a cluster of its own";
+
 /// Connects, for as long as that takes, and starts to follow.
 async fn establish(
     context: &Context,
@@ -234,19 +265,24 @@ async fn establish(
         Access::Hub(cluster) => cluster.clone(),
         Access::Spoke(target) => {
             let clients = connect(context, name, order, target).await;
-            Cluster::new(name.clone(), order.about.clone(), clients, streams::STEPS)
+            let steps = streams::steps(&context.settings, name);
+            let way = (clients, context.wire(name));
+            Cluster::new(name.clone(), order.about.clone(), way, steps)
         }
     };
     if place == Place::First {
         cluster.go_live();
-        shared.accept(name.as_str());
+        shared.accept(order.secret());
         shared.publish(&cluster);
     }
 
     let uid = identify(context, &cluster).await;
     cluster.is(uid.clone());
-    let claim = context.claims.enter(uid, order.rank.clone());
+    let claim = context.claims.enter(uid, order.rank.clone(), cluster.client());
     await_turn(&claim, &cluster, shared).await;
+    if claim.is_contested() {
+        shared.notify(&ClusterName::hub(), &order.about, Said::warning("SharedIdentity", SHARED));
+    }
     cluster.report(IDENTITY, Condition::Working, shared).await;
 
     let stop = shared.stop.child_token();
@@ -296,7 +332,7 @@ async fn identify(context: &Context, cluster: &Cluster) -> String {
 /// Waits while another registration of the same cluster comes before this one.
 async fn await_turn(claim: &Claim, cluster: &Cluster, shared: &Shared) {
     let since = Instant::now();
-    while let Some(rival) = claim.rival() {
+    while let Some(rival) = claim.rival().await {
         let text = format!("this cluster is already here under the name {rival}");
         let trouble = Trouble { reason: Reason::Duplicate, text };
         cluster.report(IDENTITY, Condition::Failing { failures: 1, since, trouble }, shared).await;

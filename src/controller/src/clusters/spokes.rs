@@ -1,11 +1,10 @@
 //! Which spokes are registered? The Secrets of the hub become orders, and each order has a keeper.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ger_core::names::ClusterName;
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ObjectReference, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Api;
@@ -16,25 +15,27 @@ use tokio_util::sync::CancellationToken;
 
 use super::claims::Rank;
 use super::cluster::Cluster;
-use super::kubeconfig::{self, Refusal};
+use super::kubeconfig::Refusal;
+use super::namespaces::Selection;
 use super::reflector::{Reflector, Sink};
+use super::registration::{self, Registration};
 use super::session::{Access, Context, Keeper, Order};
 use super::state::{Condition, State};
-use super::stores::{Change, Held, Store};
+use super::stores::{Change, Store};
 use super::{Said, Settings, Shared, streams};
+use crate::config::Form;
 
-/// The stream of the hub that the spokes come from.
-pub(super) const STREAM: &str = "secrets";
-
-/// The convention of multicluster-runtime, which the tools that register clusters follow.
-const SELECTOR: &str = "sigs.k8s.io/multicluster-runtime-kubeconfig=true";
-
-/// The keys of a Secret that may hold the kubeconfig, in the order in which they count.
-const KEYS: [&str; 2] = ["kubeconfig", "value"];
+/// The stream of the hub that the spokes of a form come from.
+pub(super) fn stream(form: Form) -> &'static str {
+    match form {
+        Form::Native => "secrets",
+        Form::ClusterApi => "secrets of Cluster API",
+        Form::ArgoCd => "secrets of Argo CD",
+    }
+}
 
 /// Follows the hub and every spoke until it is told to stop; ends when all that it started has ended.
 pub(super) async fn run(context: Arc<Context>, hub: Cluster, stop: CancellationToken) {
-    let store = Store::<Registration>::default();
     let changed = Arc::new(Notify::new());
     let about = ObjectReference::default();
     let order = Order { about, rank: Rank::Hub, access: Ok(Access::Hub(hub.clone())) };
@@ -49,34 +50,70 @@ pub(super) async fn run(context: Arc<Context>, hub: Cluster, stop: CancellationT
 
     let mut tasks = JoinSet::new();
     tasks.spawn(keeper.run());
-    tasks.spawn(settle(Arc::clone(&context), hub.clone(), store.clone(), stop.clone()));
-    let secrets = Reflector {
-        api: Api::namespaced(hub.watches().clone(), &context.settings.namespace),
-        selector: Some(SELECTOR),
-        store: store.clone(),
-        sink: SecretSink {
-            hub: hub.clone(),
-            shared: Arc::clone(&context.shared),
-            settings: context.settings.clone(),
-            changed: Arc::clone(&changed),
-        },
-        pace: streams::pace(&context.settings, hub.name(), STREAM),
-        stop: stop.clone(),
-    };
-    tasks.spawn(secrets.run());
+    let mut secrets = Secrets::default();
+    for form in forms(&context.settings) {
+        let store = Store::<Registration>::default();
+        secrets.stores.push(store.clone());
+        let reflector = Reflector {
+            api: Api::namespaced(hub.watches().clone(), &context.settings.namespace),
+            selector: Some(registration::selector(form).to_owned()),
+            selection: Selection::all(),
+            store,
+            sink: SecretSink {
+                hub: hub.clone(),
+                shared: Arc::clone(&context.shared),
+                settings: context.settings.clone(),
+                form,
+                changed: Arc::clone(&changed),
+            },
+            pace: streams::pace(&context.settings, hub.name(), stream(form)),
+            stop: stop.clone(),
+        };
+        tasks.spawn(reflector.run());
+    }
+    tasks.spawn(settle(Arc::clone(&context), hub.clone(), secrets.clone(), stop.clone()));
 
-    let mut spokes =
-        Spokes { context, store, keepers: JoinSet::new(), known: BTreeMap::new(), stop };
+    let mut spokes = Spokes {
+        context,
+        secrets,
+        keepers: JoinSet::new(),
+        known: BTreeMap::new(),
+        declined: BTreeSet::new(),
+        stop,
+    };
     spokes.run(&hub, &changed).await;
     while tasks.join_next().await.is_some() {}
+}
+
+/// The forms that are looked for, each once.
+fn forms(settings: &Settings) -> BTreeSet<Form> {
+    settings.clusters.forms.iter().copied().collect()
+}
+
+/// The Secrets of every form.
+#[derive(Clone, Debug, Default)]
+struct Secrets {
+    stores: Vec<Store<Registration>>,
+}
+
+impl Secrets {
+    fn list(&self) -> Vec<Arc<Registration>> {
+        self.stores.iter().flat_map(Store::list).collect()
+    }
+
+    fn is_synced(&self) -> bool {
+        self.stores.iter().all(Store::is_synced)
+    }
 }
 
 /// The keepers of all spokes.
 struct Spokes {
     context: Arc<Context>,
-    store: Store<Registration>,
+    secrets: Secrets,
     keepers: JoinSet<()>,
     known: BTreeMap<ClusterName, Kept>,
+    /// The Secrets that got no keeper, by name.
+    declined: BTreeSet<String>,
     stop: CancellationToken,
 }
 
@@ -113,27 +150,53 @@ impl Spokes {
 
     /// Gives every keeper its order, as the Secrets are now.
     fn order(&mut self) {
-        let registrations = self.store.list();
-        for registration in &registrations {
-            match ClusterName::parse_spoke(&registration.name) {
-                Ok(name) => {
-                    let order = registration.order(&name);
-                    self.give(name, order);
-                }
-                Err(invalid) => {
-                    let name = registration.name.clone();
-                    let refusal = Refusal::Name { name, why: invalid.to_string() };
-                    let about = registration.about();
-                    self.context.shared.decline(&about, "KubeconfigRefused", &refusal.to_string());
-                }
-            }
+        let all = self.secrets.list();
+        let mut declined = BTreeSet::new();
+        let mut chosen: BTreeMap<ClusterName, Arc<Registration>> = BTreeMap::new();
+        for registration in &all {
+            let (reason, why) = match self.judge(registration) {
+                Ok(name) => match chosen.insert(name.clone(), Arc::clone(registration)) {
+                    None => continue,
+                    Some(other) => {
+                        let (first, second) = in_order(other, Arc::clone(registration));
+                        let why = format!("the name {name} is that of Secret {}", first.secret);
+                        declined.insert(second.secret.clone());
+                        self.context.shared.decline(&second.about(), "NameTaken", &why);
+                        chosen.insert(name, first);
+                        continue;
+                    }
+                },
+                Err(it) => it,
+            };
+            declined.insert(registration.secret.clone());
+            self.context.shared.decline(&registration.about(), reason, &why);
         }
         for (name, kept) in &self.known {
-            if self.store.find(Some(&self.context.settings.namespace), name.as_str()).is_none() {
+            if !chosen.contains_key(name) {
                 kept.orders.send_replace(None);
             }
         }
-        self.forget_misnamed();
+        for secret in std::mem::replace(&mut self.declined, declined) {
+            if !self.declined.contains(&secret) {
+                self.context.shared.accept(&secret);
+            }
+        }
+        for (name, registration) in chosen {
+            let order = registration.order(&name);
+            self.give(name, order);
+        }
+    }
+
+    /// The name of the cluster that a Secret registers, or why it is none.
+    fn judge(&self, registration: &Registration) -> Result<ClusterName, (&'static str, String)> {
+        let refused = |it: &Refusal| ("KubeconfigRefused", it.to_string());
+        let name = registration.cluster.clone().map_err(|it| refused(&it))?;
+        match self.context.settings.clusters.bars(name.as_str()) {
+            Some(why) => {
+                Err(("ClusterNotAllowed", format!("the cluster {name} is not served: {why}")))
+            }
+            None => Ok(name),
+        }
     }
 
     fn give(&mut self, name: ClusterName, order: Order) {
@@ -172,32 +235,25 @@ impl Spokes {
             self.give(name, order);
         }
     }
+}
 
-    fn forget_misnamed(&self) {
-        let namespace = &self.context.settings.namespace;
-        let refused = self.context.shared.refused();
-        for name in refused.keys().filter(|it| ClusterName::parse_spoke(it).is_err()) {
-            if self.store.find(Some(namespace), name).is_none() {
-                self.context.shared.accept(name);
-            }
-        }
-    }
+/// Two registrations of one name, the one that has it first.
+fn in_order(
+    one: Arc<Registration>,
+    other: Arc<Registration>,
+) -> (Arc<Registration>, Arc<Registration>) {
+    if one.precedence() <= other.precedence() { (one, other) } else { (other, one) }
 }
 
 /// Says that all is synced once it is, or once that took too long.
-async fn settle(
-    context: Arc<Context>,
-    hub: Cluster,
-    store: Store<Registration>,
-    stop: CancellationToken,
-) {
+async fn settle(context: Arc<Context>, hub: Cluster, secrets: Secrets, stop: CancellationToken) {
     let shared = &context.shared;
     let everything = async {
         let mut changes = shared.changes.subscribe();
-        while !store.is_synced() && changes.changed().await.is_ok() {}
-        let names: Vec<_> = store.list().iter().map(|it| it.name.clone()).collect();
+        while !secrets.is_synced() && changes.changed().await.is_ok() {}
+        let names: Vec<_> = secrets.list().iter().map(|it| it.secret.clone()).collect();
         let settled =
-            || is_settled(&hub) && names.iter().all(|it| is_accounted_for(it, &store, shared));
+            || is_settled(&hub) && names.iter().all(|it| is_accounted_for(it, &secrets, shared));
         while !settled() && changes.changed().await.is_ok() {}
     };
     let limit = context.settings.sync_timeout;
@@ -213,70 +269,17 @@ async fn settle(
 
 /// Whether nothing more is to be waited for.
 fn is_settled(cluster: &Cluster) -> bool {
-    matches!(cluster.state(), State::Ready | State::Refused { .. })
-}
-
-fn is_accounted_for(name: &str, store: &Store<Registration>, shared: &Shared) -> bool {
-    let gone = || !store.list().iter().any(|it| it.name == name);
-    let named = || ClusterName::parse_spoke(name).ok().and_then(|it| shared.cluster(&it));
-    shared.refused().contains_key(name) || named().is_some_and(|it| is_settled(&it)) || gone()
-}
-
-/// A Secret that asks to be a cluster.
-#[derive(Clone, Debug)]
-pub(super) struct Registration {
-    namespace: String,
-    name: String,
-    uid: String,
-    resource_version: String,
-    created: Timestamp,
-    access: Result<Access, Refusal>,
-}
-
-impl Registration {
-    fn of(secret: Secret, settings: &Settings) -> Self {
-        let data = secret.data.unwrap_or_default();
-        let found = KEYS.iter().find_map(|it| data.get(*it));
-        let access = found.ok_or(Refusal::KeyMissing);
-        let access = access.and_then(|it| kubeconfig::parse(&it.0, settings)).map(Access::Spoke);
-        let meta = secret.metadata;
-        Self {
-            namespace: meta.namespace.unwrap_or_default(),
-            name: meta.name.unwrap_or_default(),
-            uid: meta.uid.unwrap_or_default(),
-            resource_version: meta.resource_version.unwrap_or_default(),
-            created: meta.creation_timestamp.map_or(Timestamp::MIN, |it| it.0),
-            access,
-        }
-    }
-
-    fn about(&self) -> ObjectReference {
-        streams::reference::<Secret>(&ObjectMeta {
-            namespace: Some(self.namespace.clone()),
-            name: Some(self.name.clone()),
-            uid: Some(self.uid.clone()),
-            resource_version: Some(self.resource_version.clone()),
-            ..Default::default()
-        })
-    }
-
-    fn order(&self, name: &ClusterName) -> Order {
-        Order {
-            about: self.about(),
-            rank: Rank::Spoke { created: self.created, name: name.clone() },
-            access: self.access.clone(),
-        }
+    match cluster.state() {
+        State::Ready | State::Limited { .. } | State::Refused { .. } => true,
+        State::Connecting | State::Unreachable { .. } => false,
     }
 }
 
-impl Held for Registration {
-    fn place(&self) -> (&str, &str) {
-        (&self.namespace, &self.name)
-    }
-
-    fn version(&self) -> (&str, &str) {
-        (&self.uid, &self.resource_version)
-    }
+fn is_accounted_for(secret: &str, secrets: &Secrets, shared: &Shared) -> bool {
+    let all = secrets.list();
+    let Some(found) = all.iter().find(|it| it.secret == secret) else { return true };
+    let named = || found.cluster.as_ref().ok().and_then(|it| shared.cluster(it));
+    shared.refused().contains_key(secret) || named().is_some_and(|it| is_settled(&it))
 }
 
 /// Takes what is seen of the Secrets.
@@ -284,6 +287,7 @@ struct SecretSink {
     hub: Cluster,
     shared: Arc<Shared>,
     settings: Settings,
+    form: Form,
     changed: Arc<Notify>,
 }
 
@@ -292,7 +296,11 @@ impl Sink for SecretSink {
     type Held = Registration;
 
     fn hold(&self, object: Secret) -> Registration {
-        Registration::of(object, &self.settings)
+        Registration::of(object, self.form, &self.settings)
+    }
+
+    fn wants(&self, meta: &ObjectMeta) -> bool {
+        registration::registers(self.form, meta)
     }
 
     fn touch(&self) {
@@ -300,7 +308,7 @@ impl Sink for SecretSink {
     }
 
     async fn report(&self, condition: Condition) {
-        self.hub.report(STREAM, condition, &self.shared).await;
+        self.hub.report(stream(self.form), condition, &self.shared).await;
         // The first list may hold nothing, and is awaited all the same.
         self.shared.changes.send_replace(());
     }

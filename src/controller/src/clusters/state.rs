@@ -13,6 +13,8 @@ pub enum State {
     Connecting,
     /// All that is watched was listed, and is being watched.
     Ready,
+    /// It works, but for what its RBAC does not let us do.
+    Limited { why: String },
     /// It does not answer. What was last known of it is kept.
     Unreachable { since: Instant, why: String },
     /// It answers, and what it answers does not let us work. Retried until that is mended.
@@ -25,30 +27,54 @@ impl State {
         match self {
             Self::Connecting => "Connecting",
             Self::Ready => "Ready",
+            Self::Limited { .. } => "Limited",
             Self::Unreachable { .. } => "Unreachable",
             Self::Refused { .. } => "Refused",
         }
     }
+
+    /// Whether triggers of the cluster are worked.
+    pub fn works(&self) -> bool {
+        match self {
+            Self::Ready | Self::Limited { .. } => true,
+            Self::Connecting | Self::Unreachable { .. } | Self::Refused { .. } => false,
+        }
+    }
+
+    /// What people should know of it, if anything.
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Limited { why } | Self::Unreachable { why, .. } | Self::Refused { why } => {
+                Some(why)
+            }
+            Self::Connecting | Self::Ready => None,
+        }
+    }
 }
 
-/// What kind of trouble; people are told once per kind, not once per wording.
+/// What kind of trouble; people are told once per kind, not once per wording. Where there are several, the
+/// first in this order is the one to mend first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reason {
     Unreachable,
-    Unauthorized,
-    Forbidden,
-    CrdsMissing,
     Duplicate,
+    Unauthorized,
+    TooLarge,
+    CrdsMissing,
+    CrdsTooOld,
+    Forbidden,
 }
 
 impl Reason {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Unreachable => "Unreachable",
-            Self::Unauthorized => "Unauthorized",
-            Self::Forbidden => "Forbidden",
-            Self::CrdsMissing => "CrdsMissing",
             Self::Duplicate => "Duplicate",
+            Self::Unauthorized => "Unauthorized",
+            Self::TooLarge => "TooLarge",
+            Self::CrdsMissing => "CrdsMissing",
+            Self::CrdsTooOld => "CrdsTooOld",
+            Self::Forbidden => "Forbidden",
         }
     }
 }
@@ -71,6 +97,19 @@ pub(super) enum Condition {
 /// The step that comes before every stream: which cluster is this?
 pub(super) const IDENTITY: &str = "identity";
 
+/// Whether the CRDs there hold what we record.
+pub(super) const SCHEMA: &str = "schema";
+
+/// What we may do there.
+pub(super) const PERMISSIONS: &str = "permissions";
+
+/// Streams without which nothing can be done: all of one row are needed.
+const NEEDED: [&[&str]; 3] = [&[IDENTITY], &["jobs"], &["scheduletriggers", "webhooktriggers"]];
+
+/// What installs the CRDs, or newer ones.
+const INSTALL: &str =
+    "install them in that cluster: git-events-runner crds | kubectl apply --server-side -f -";
+
 /// A cluster is unreachable when a stream failed so often in a row: a single connection may
 /// break at any time, and is back before anybody need hear of it.
 pub(super) const PATIENCE: u32 = 2;
@@ -79,7 +118,7 @@ pub(super) const PATIENCE: u32 = 2;
 #[derive(Debug)]
 pub(super) struct Board {
     conditions: BTreeMap<&'static str, Condition>,
-    told: Option<(&'static str, Option<Reason>)>,
+    told: Option<(&'static str, Option<Reason>, Option<String>)>,
 }
 
 impl Board {
@@ -97,10 +136,12 @@ impl Board {
     ) -> Verdict {
         self.conditions.insert(step, condition);
         let (state, reason) = self.judge(before);
-        let key = (state.word(), reason);
-        let is_news = state != State::Connecting && self.told != Some(key);
+        // What RBAC lacks is named, and is said again when it is something else.
+        let lacks = matches!(state, State::Limited { .. }).then(|| state.why().map(str::to_owned));
+        let key = Some((state.word(), reason, lacks.flatten()));
+        let is_news = state != State::Connecting && self.told != key;
         if is_news {
-            self.told = Some(key);
+            self.told = key;
         }
         Verdict { state, reason, is_news }
     }
@@ -118,13 +159,35 @@ impl Board {
         if self.conditions.values().all(|it| *it == Condition::Working) {
             return (State::Ready, None);
         }
+        if let Some(why) = self.limited() {
+            return (State::Limited { why }, Some(Reason::Forbidden));
+        }
         match before {
             State::Ready => (State::Ready, None),
+            State::Limited { .. } => (before.clone(), Some(Reason::Forbidden)),
             State::Unreachable { .. } if !waiting => (before.clone(), Some(Reason::Unreachable)),
             State::Connecting | State::Unreachable { .. } | State::Refused { .. } => {
                 (State::Connecting, None)
             }
         }
+    }
+
+    /// What RBAC does not permit, where everything else works.
+    fn limited(&self) -> Option<String> {
+        let mut lacks = Vec::new();
+        for (step, condition) in &self.conditions {
+            match condition {
+                Condition::Working => {}
+                Condition::Failing { trouble, .. } if trouble.reason == Reason::Forbidden => {
+                    lacks.push((*step, trouble.text.as_str()));
+                }
+                Condition::Waiting | Condition::Failing { .. } => return None,
+            }
+        }
+        // Who was asked what he permits says it all; else each stream says what it met.
+        let asked = lacks.iter().find(|it| it.0 == PERMISSIONS).map(|it| vec![it.1]);
+        let texts = asked.unwrap_or_else(|| lacks.iter().map(|it| it.1).collect());
+        (!texts.is_empty()).then(|| texts.join("; "))
     }
 
     fn unreachable(&self) -> Option<(Instant, String)> {
@@ -139,24 +202,38 @@ impl Board {
         lost.min_by_key(|(since, _)| *since)
     }
 
+    /// What keeps everything from being done, the first to mend of it.
     fn refused(&self) -> Option<(Reason, String)> {
-        let refusals = |of: Option<Reason>| {
-            self.conditions.iter().filter_map(move |(step, it)| match it {
-                Condition::Failing { trouble, .. }
-                    if trouble.reason != Reason::Unreachable
-                        && of.is_none_or(|reason| reason == trouble.reason) =>
-                {
+        let all: Vec<_> = self
+            .conditions
+            .iter()
+            .filter_map(|(step, it)| match it {
+                Condition::Failing { trouble, .. } if trouble.reason != Reason::Unreachable => {
                     Some((*step, trouble))
                 }
                 Condition::Waiting | Condition::Working | Condition::Failing { .. } => None,
             })
+            .collect();
+        let is_forbidden =
+            |step: &&str| all.iter().any(|it| it.0 == *step && it.1.reason == Reason::Forbidden);
+        let stops = |row: &&[&'static str]| {
+            let there: Vec<&str> =
+                row.iter().copied().filter(|it| self.conditions.contains_key(it)).collect();
+            !there.is_empty() && there.iter().all(is_forbidden)
         };
-        let (_, first) = refusals(None).next()?;
-        if first.reason != Reason::CrdsMissing {
-            return Some((first.reason, first.text.clone()));
-        }
-        let missing: Vec<_> = refusals(Some(Reason::CrdsMissing)).map(|(step, _)| step).collect();
-        Some((first.reason, format!("CRDs are not installed: {}", missing.join(", "))))
+        let is_stopped = NEEDED.iter().any(stops);
+        let counts = |it: &&(&str, &Trouble)| it.1.reason != Reason::Forbidden || is_stopped;
+        let (_, first) = all.iter().filter(counts).min_by_key(|it| it.1.reason)?;
+        let of_kind = |reason: Reason| all.iter().filter(move |it| it.1.reason == reason);
+        let why = match first.reason {
+            Reason::CrdsMissing => {
+                let missing: Vec<_> = of_kind(Reason::CrdsMissing).map(|it| it.0).collect();
+                format!("CRDs are not installed: {}; {INSTALL}", missing.join(", "))
+            }
+            Reason::CrdsTooOld => format!("{}; {INSTALL}", first.text),
+            _ => first.text.clone(),
+        };
+        Some((first.reason, why))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is known of a cluster's objects? Read by everybody, written by the cluster's streams alone.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use ger_api::{Action, ClusterAction, ClusterGitRepo, GitRepo, ScheduleTrigger, WebhookTrigger};
@@ -15,9 +15,11 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
+use serde::Serialize;
 
 use super::ended::Ended;
 use super::folded::Folded;
+use super::room::{Weight, bytes_of};
 
 /// What is known of one cluster.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +37,21 @@ pub struct Stores {
 }
 
 impl Stores {
+    /// What all of it weighs.
+    pub(super) fn weight(&self) -> Weight {
+        [
+            self.schedule_triggers.weight(),
+            self.webhook_triggers.weight(),
+            self.git_repos.weight(),
+            self.cluster_git_repos.weight(),
+            self.actions.weight(),
+            self.cluster_actions.weight(),
+            self.jobs.weight(),
+        ]
+        .into_iter()
+        .sum()
+    }
+
     /// Whether a trigger of this key was there when last seen; its cluster is this one.
     pub fn has_trigger(&self, key: &TriggerKey) -> bool {
         let place = Some(key.namespace.as_str());
@@ -56,6 +73,9 @@ struct Shelf<K> {
     /// By namespace (empty for what has none), then by name.
     objects: RwLock<Objects<K>>,
     synced: AtomicBool,
+    /// How many there are, and how large they are together.
+    count: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 type Objects<K> = BTreeMap<String, BTreeMap<String, Arc<K>>>;
@@ -68,7 +88,12 @@ impl<K> Clone for Store<K> {
 
 impl<K> Default for Store<K> {
     fn default() -> Self {
-        let shelf = Shelf { objects: RwLock::default(), synced: AtomicBool::new(false) };
+        let shelf = Shelf {
+            objects: RwLock::default(),
+            synced: AtomicBool::new(false),
+            count: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+        };
         Self { shelf: Arc::new(shelf) }
     }
 }
@@ -90,7 +115,11 @@ impl<K> Store<K> {
     }
 
     pub fn len(&self) -> usize {
-        self.read(|it| it.values().map(BTreeMap::len).sum())
+        self.shelf.count.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn weight(&self) -> Weight {
+        Weight { objects: self.len(), bytes: self.shelf.bytes.load(Ordering::Relaxed) }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -117,9 +146,11 @@ pub trait Held: Send + Sync + 'static {
     fn place(&self) -> (&str, &str);
     /// Changes when the object does: uid and resourceVersion.
     fn version(&self) -> (&str, &str);
+    /// About how much memory it takes.
+    fn bytes(&self) -> usize;
 }
 
-impl<K: Resource + Send + Sync + 'static> Held for K {
+impl<K: Resource + Serialize + Send + Sync + 'static> Held for K {
     fn place(&self) -> (&str, &str) {
         let meta = self.meta();
         (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
@@ -129,6 +160,10 @@ impl<K: Resource + Send + Sync + 'static> Held for K {
         let meta = self.meta();
         let version = meta.resource_version.as_deref().unwrap_or_default();
         (meta.uid.as_deref().unwrap_or_default(), version)
+    }
+
+    fn bytes(&self) -> usize {
+        bytes_of(self)
     }
 }
 
@@ -150,7 +185,12 @@ impl<K: Held> Store<K> {
             if place.get(name).is_some_and(same) {
                 return None;
             }
-            place.insert(name.to_owned(), Arc::clone(&object));
+            let before = place.insert(name.to_owned(), Arc::clone(&object));
+            self.shelf.bytes.fetch_add(object.bytes(), Ordering::Relaxed);
+            match before {
+                Some(before) => self.lighten(&before),
+                None => drop(self.shelf.count.fetch_add(1, Ordering::Relaxed)),
+            }
             Some(Change::Applied(Arc::clone(&object)))
         })
     }
@@ -162,8 +202,14 @@ impl<K: Held> Store<K> {
             if place.is_empty() {
                 it.remove(namespace);
             }
+            self.lighten(&gone);
+            self.shelf.count.fetch_sub(1, Ordering::Relaxed);
             Some(Change::Gone(gone))
         })
+    }
+
+    fn lighten(&self, gone: &K) {
+        self.shelf.bytes.fetch_sub(gone.bytes(), Ordering::Relaxed);
     }
 
     /// Holds exactly these from now on, and says what that changed.
@@ -174,7 +220,12 @@ impl<K: Held> Store<K> {
             let (namespace, name) = (namespace.to_owned(), name.to_owned());
             next.entry(namespace).or_default().insert(name, object);
         }
-        let before = self.write(|it| std::mem::replace(it, next.clone()));
+        let weight: Weight = each(&next).map(|(_, _, it)| Weight::of(it.as_ref())).sum();
+        let before = self.write(|it| {
+            self.shelf.count.store(weight.objects, Ordering::Relaxed);
+            self.shelf.bytes.store(weight.bytes, Ordering::Relaxed);
+            std::mem::replace(it, next.clone())
+        });
         self.shelf.synced.store(true, Ordering::SeqCst);
 
         let mut changes = Vec::new();
@@ -301,6 +352,11 @@ impl Held for JobView {
 
     fn version(&self) -> (&str, &str) {
         (&self.uid, &self.resource_version)
+    }
+
+    fn bytes(&self) -> usize {
+        let texts = [&self.namespace, &self.name, &self.uid, &self.resource_version, &self.run_id];
+        size_of::<Self>() + texts.iter().map(|it| it.len()).sum::<usize>()
     }
 }
 

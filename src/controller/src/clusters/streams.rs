@@ -16,15 +16,20 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::cluster::Cluster;
+use super::error::Fault;
 use super::folded::Folded;
+use super::namespaces::Selection;
 use super::reflector::{Pace, Reflector, Sink};
-use super::state::{Condition, IDENTITY};
+use super::room::Weight;
+use super::state::{Condition, IDENTITY, PERMISSIONS, SCHEMA};
 use super::stores::{Change, Held, JobView, Store, Stores, prune};
-use super::{Event, Said, Settings, Shared};
+use super::{Event, Limits, Said, Settings, Shared, namespaces, permissions, schema};
 
-/// The steps of a cluster's state: who it is, and each stream.
-pub(super) const STEPS: [&str; 8] = [
+/// The steps of a cluster's state: who it is, what it is like, and each stream.
+const STEPS: [&str; 10] = [
     IDENTITY,
+    SCHEMA,
+    PERMISSIONS,
     ScheduleTrigger::STREAM,
     WebhookTrigger::STREAM,
     GitRepo::STREAM,
@@ -33,6 +38,19 @@ pub(super) const STEPS: [&str; 8] = [
     ClusterAction::STREAM,
     Job::STREAM,
 ];
+
+/// The steps of a cluster of that name. A hub that only manages is asked who it is, and no more.
+pub(super) fn steps(settings: &Settings, cluster: &ClusterName) -> Vec<&'static str> {
+    if !is_watched(settings, cluster) {
+        return vec![IDENTITY];
+    }
+    let selects = settings.clusters.namespaces_of(cluster.as_str()).is_some();
+    STEPS.into_iter().chain(selects.then_some(namespaces::STREAM)).collect()
+}
+
+fn is_watched(settings: &Settings, cluster: &ClusterName) -> bool {
+    settings.hub.watch || *cluster != ClusterName::hub()
+}
 
 /// A kind that is watched in every cluster.
 pub(super) trait Watched:
@@ -50,7 +68,7 @@ pub(super) trait Watched:
     fn gone(_stores: &Stores, _held: &Self::Held) {}
 }
 
-/// Starts every stream of a cluster.
+/// Starts everything that follows a cluster.
 pub(super) fn start(
     cluster: &Cluster,
     settings: &Settings,
@@ -58,7 +76,23 @@ pub(super) fn start(
     stop: &CancellationToken,
 ) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
-    let streams = Streams { cluster, settings, shared, stop };
+    // Whoever owns the tasks takes their end for trouble.
+    let stopped = stop.clone();
+    tasks.spawn(async move { stopped.cancelled().await });
+    if !is_watched(settings, cluster.name()) {
+        return tasks;
+    }
+    let selection = match settings.clusters.namespaces_of(cluster.name().as_str()) {
+        None => Selection::all(),
+        Some(selector) => {
+            let of = (cluster, selector);
+            let (selection, following) = namespaces::follow(of, settings, shared, stop);
+            tasks.spawn(following);
+            selection
+        }
+    };
+    let streams = Streams { cluster, settings, shared, stop, selection };
+    streams.look_after(&mut tasks);
     streams.spawn::<ScheduleTrigger>(&mut tasks);
     streams.spawn::<WebhookTrigger>(&mut tasks);
     streams.spawn::<GitRepo>(&mut tasks);
@@ -74,21 +108,38 @@ struct Streams<'a> {
     settings: &'a Settings,
     shared: &'a Arc<Shared>,
     stop: &'a CancellationToken,
+    selection: Selection,
 }
 
 impl Streams<'_> {
+    /// Starts what looks at the CRDs and at what is permitted.
+    fn look_after(&self, tasks: &mut JoinSet<()>) {
+        let all = || (self.cluster.clone(), self.settings.clone(), Arc::clone(self.shared));
+        let ((cluster, settings, shared), stop) = (all(), self.stop.clone());
+        tasks.spawn(async move {
+            stop.run_until_cancelled(schema::watch(&cluster, &settings, &shared)).await;
+        });
+        let ((cluster, settings, shared), stop) = (all(), self.stop.clone());
+        tasks.spawn(async move {
+            stop.run_until_cancelled(permissions::watch(&cluster, &settings, &shared)).await;
+        });
+    }
+
     fn spawn<K: Watched>(&self, tasks: &mut JoinSet<()>) {
+        let name = self.cluster.name();
         let sink = ClusterSink::<K> {
             cluster: self.cluster.clone(),
             shared: Arc::clone(self.shared),
+            limits: self.settings.clusters.limits_of(name.as_str()).clone(),
             kind: std::marker::PhantomData,
         };
         let reflector = Reflector {
             api: Api::all(self.cluster.watches().clone()),
-            selector: K::SELECTOR,
+            selector: K::SELECTOR.map(str::to_owned),
+            selection: self.selection.clone(),
             store: K::store(self.cluster.stores()).clone(),
             sink,
-            pace: pace(self.settings, self.cluster.name(), K::STREAM),
+            pace: pace(self.settings, name, K::STREAM),
             stop: self.stop.clone(),
         };
         tasks.spawn(reflector.run());
@@ -150,6 +201,7 @@ async fn say<K: Watched>(cluster: &Cluster, change: &Change<K::Held>, shared: &S
 struct ClusterSink<K> {
     cluster: Cluster,
     shared: Arc<Shared>,
+    limits: Limits,
     kind: std::marker::PhantomData<fn() -> K>,
 }
 
@@ -159,6 +211,12 @@ impl<K: Watched> Sink for ClusterSink<K> {
 
     fn hold(&self, object: K) -> K::Held {
         object.hold()
+    }
+
+    fn judge(&self, weight: Weight) -> Result<(), Fault> {
+        let stores = self.cluster.stores();
+        let others = stores.weight().without(K::store(stores).weight());
+        [others, weight].into_iter().sum::<Weight>().judge(&self.limits)
     }
 
     fn touch(&self) {

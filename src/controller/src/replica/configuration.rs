@@ -68,7 +68,9 @@ impl Follower {
             Event::Init => {}
             Event::InitApply(map) | Event::Apply(map) => {
                 if self.take(map, judged) {
-                    fleet.admission.notify_one();
+                    for cluster in fleet.clusters.all() {
+                        fleet.admission.ring(cluster.name());
+                    }
                 }
             }
             // Without a ConfigMap there is nothing to wait for; the last good one stays.

@@ -29,7 +29,7 @@ use super::error::Error;
 use super::jobs::Patched;
 use super::{Fleet, ended, jobs, ledger};
 use crate::clock::mono;
-use crate::clusters::{Cluster, JobView, KueueQueue, State};
+use crate::clusters::{Cluster, JobView, KueueQueue};
 
 /// Waiting times are looked at this often, without anybody's signal.
 const LOOK: Duration = Duration::from_secs(1);
@@ -73,7 +73,11 @@ pub async fn run(fleet: Arc<Fleet>, stop: CancellationToken) -> Result<(), Panic
                 let (name, slot) = ended.map_err(|source| Panicked { source })?;
                 desk.ended(name, slot);
             }
-            () = fleet.admission.notified() => desk.look_everywhere(),
+            rung = fleet.admission.heard() => {
+                for cluster in rung.iter().filter_map(|it| fleet.clusters.cluster(it)) {
+                    desk.look_at(cluster);
+                }
+            }
             _ = look.tick() => desk.look_everywhere(),
         }
     }
@@ -110,8 +114,11 @@ impl Desk {
             *meanwhile = Meanwhile::Rung;
             return;
         }
-        if !self.fleet.shards.owns_admission(&name) || !matches!(cluster.state(), State::Ready) {
-            self.idle.remove(&name);
+        if !self.fleet.shards.owns_admission(&name) || !cluster.state().works() {
+            if self.idle.remove(&name).is_some() {
+                // Another counts them now.
+                self.fleet.metrics.forget_queue(name.as_str());
+            }
             return;
         }
         let new = || Slot { is_new: true, ..Slot::default() };
@@ -260,7 +267,7 @@ impl Slot {
             ledger: standing,
             withdrawn: if view.withdrawn { Withdrawn::Yes } else { Withdrawn::No },
             waited: self.waits.of(&view.uid),
-            timeout: waiting_timeout(fleet, cluster, known),
+            timeout: waiting_timeout(fleet, cluster, (&known.key.namespace, &known.action)),
             queue: match &view.queue {
                 KueueQueue::Asked(queue) => Some(queue.clone()),
                 KueueQueue::None | KueueQueue::HandedOver => None,
@@ -439,13 +446,17 @@ fn known(cluster: &Cluster, view: &JobView) -> Option<Known> {
 }
 
 /// How long a Job of this trigger may wait: its Action's own time, else the configured one.
-fn waiting_timeout(fleet: &Fleet, cluster: &Cluster, known: &Known) -> Duration {
-    let (stores, name) = (cluster.stores(), &known.action.name);
+pub(crate) fn waiting_timeout(
+    fleet: &Fleet,
+    cluster: &Cluster,
+    (namespace, action): (&str, &ActionRef),
+) -> Duration {
+    let (stores, name) = (cluster.stores(), &action.name);
     let jobs = &fleet.in_force().jobs;
-    match known.action.kind {
+    match action.kind {
         ActionKind::Action => stores
             .actions
-            .find(Some(&known.key.namespace), name)
+            .find(Some(namespace), name)
             .and_then(|it| Some(job::Action::of(&it).ok()?.waiting_timeout(jobs))),
         ActionKind::ClusterAction => stores
             .cluster_actions

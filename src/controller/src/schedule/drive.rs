@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::fire::Turn;
 use super::memory::{Pending, backoff};
 use crate::clusters::JobView;
+use crate::runs::admission::waiting_timeout;
 use crate::runs::jobs::Patched;
 use crate::runs::ledger::Moved;
 use crate::runs::{Error, jobs, sources};
@@ -112,7 +113,7 @@ impl Turn<'_> {
             }
             jobs::Made::Blocked { reason, message } => {
                 self.later(run, waits);
-                self.blocked(run, waits, reason, &message).await
+                self.blocked((plan, run), waits, reason, &message).await
             }
         }
     }
@@ -142,7 +143,7 @@ impl Turn<'_> {
                 self.delete_unwanted(name, uid).await?;
             }
         }
-        self.fleet.admission.notify_one();
+        self.fleet.admission.ring(&self.key.cluster);
         Ok(())
     }
 
@@ -182,13 +183,14 @@ impl Turn<'_> {
     /// Says once why the run waits; past its waiting time it ends, and its source is due again.
     pub(super) async fn blocked(
         &mut self,
-        run: &Run,
+        (plan, run): (&Plan, &Run),
         waits: Pending,
         reason: &'static str,
         message: &str,
     ) -> Result<(), Error> {
         let now = self.fleet.clock.now();
-        if waits.since.elapsed() >= self.fleet.in_force().jobs.waiting_timeout {
+        let of = (self.key.namespace.as_str(), &plan.action);
+        if waits.since.elapsed() >= waiting_timeout(self.fleet, &self.cluster, of) {
             let why = format!("{reason}: {message}");
             let moved = self
                 .transit(|live| ledger::expired(&live.status, &run.id, None, &why, now))

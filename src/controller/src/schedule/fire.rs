@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::memory::{Memory, backoff};
-use crate::clusters::{Cluster, State};
+use crate::clusters::Cluster;
 use crate::metrics::Ended;
 use crate::runs::ledger::{Moved, Step, swap, transit};
 use crate::runs::trigger::{FINALIZER_OF_THE_ORIGINAL, Trigger};
@@ -51,7 +51,7 @@ pub(super) async fn fire(
     let Some(work) = fleet.shards.begin(key) else { return (Memory::default(), Some(refused)) };
     let Some(cluster) = fleet.clusters.cluster(&key.cluster) else { return (memory, None) };
     // Its schedules pause; we are woken when it is back.
-    if cluster.state() != State::Ready {
+    if !cluster.state().works() {
         return (memory, None);
     }
     let Some(trigger) = Trigger::of_store(key, cluster.stores()) else { return (memory, None) };
@@ -74,6 +74,9 @@ pub(super) async fn fire(
         Err(error) => error,
     };
 
+    if matches!(error, Error::Pruned { .. }) {
+        turn.cluster.doubt_crds();
+    }
     turn.memory.failures = turn.memory.failures.saturating_add(1);
     let retry = backoff(turn.memory.failures);
     let again = match error.remedy() {

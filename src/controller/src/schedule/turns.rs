@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::fire::Turn;
 use super::memory::Pending;
 use crate::clusters::JobView;
+use crate::runs::admission::waiting_timeout;
 use crate::runs::ledger::Moved;
 use crate::runs::{Error, jobs};
 
@@ -79,11 +80,12 @@ impl Turn<'_> {
         let waits = *self.memory.pending.entry(run.id.clone()).or_insert(first);
         self.memory.pending.insert(run.id.clone(), Pending { retry_at: now + GOING, ..waits });
         // That takes as long as its Pods have to end; one that never ends is said, and then expires.
-        if now.duration_since(waits.since) < self.fleet.in_force().jobs.waiting_timeout {
+        let of = (self.key.namespace.as_str(), &plan.action);
+        if now.duration_since(waits.since) < waiting_timeout(self.fleet, &self.cluster, of) {
             return Ok(());
         }
         let message = format!("the Job of run {} does not go away", older.join(", "));
-        self.blocked(run, waits, "Replacing", &message).await
+        self.blocked((plan, run), waits, "Replacing", &message).await
     }
 
     /// Deletes the Job of a run, its pods first, or records that it is gone.

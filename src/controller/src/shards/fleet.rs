@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ger_core::assignment::{assign, stand_in};
-use ger_core::claim::{self, Answer, Claim, Command, LastHolder, Write};
+use ger_core::claim::{self, Answer, Claim, Command, Intent, LastHolder, Write};
 use ger_core::membership::{Judged, Liveness, Membership, Moment, Mono, is_newer};
 use ger_core::names::{ShardCount, ShardId};
 use ger_core::ring::Ring;
@@ -16,6 +16,7 @@ use tracing::warn;
 
 use super::Settings;
 use super::lease::{self, Kind};
+use super::moves::{Move, Moves};
 use super::view::{Tenure, View, Works};
 
 /// The watch is stale when nothing was heard for this long.
@@ -49,6 +50,7 @@ pub(super) struct Fleet {
     ring: Arc<Ring>,
     claims: BTreeMap<(ShardCount, ShardId), Shard>,
     is_leaving: bool,
+    moves: Moves,
 }
 
 #[derive(Debug)]
@@ -101,6 +103,7 @@ impl Fleet {
             ring: Arc::new(Ring::new(settings.shards)),
             claims: BTreeMap::new(),
             is_leaving: false,
+            moves: Moves::new(settings.member.clone(), settings.duration),
             settings,
         }
     }
@@ -157,8 +160,12 @@ impl Fleet {
     }
 
     /// A write has ended: with the Lease as stored, or without.
-    pub(super) fn on_stored(&mut self, kind: &Kind, lease: Lease, now: Mono) {
+    pub(super) fn on_stored(&mut self, (kind, intent): (&Kind, Intent), lease: Lease, now: Mono) {
         let at = self.moment(now);
+        if let (Kind::Shard(shards, id), Intent::Claim) = (kind, intent) {
+            let alive = &self.membership.alive().members;
+            self.moves.on_claimed((*shards, *id), alive, now);
+        }
         let stored = Answer::Stored(lease::observed(&lease));
         if let Some(claim) = self.claim_mut(kind) {
             claim.on_answer(stored, at);
@@ -226,6 +233,17 @@ impl Fleet {
         }
     }
 
+    /// The own Lease is to say something else: it is renewed as soon as it can be.
+    pub(super) fn retell(&mut self, now: Mono) {
+        let at = self.moment(now);
+        self.own.on_stale_text(at);
+    }
+
+    /// How the shards that became this member's did so, each once.
+    pub(super) fn moves(&mut self) -> Vec<Move> {
+        std::mem::take(&mut self.moves.made)
+    }
+
     /// The next write to do, if any. `announce`: whether this member may renew its own Lease.
     pub(super) fn next(&mut self, announce: Announce, now: Mono) -> Option<Due> {
         let at = self.moment(now);
@@ -268,11 +286,15 @@ impl Fleet {
         view.ring = Arc::clone(&self.ring);
         view.is_live = self.moment(now).is_live;
         view.is_cut_off = self.is_cut_off;
+        view.cut_off.clone_from(&self.membership.alive().cut_off);
+        view.alive_until = self.own.mine_until().map(&instant);
         view.held.clear();
         view.holders.clear();
+        view.transitions.clear();
         let range = (self.shards, ShardId(0))..=(self.shards, ShardId(u16::MAX));
         for ((_, id), shard) in self.claims.range(range) {
             view.holders.insert(*id, shard.claim.holder().cloned());
+            view.transitions.insert(*id, shard.claim.transitions());
             let Some(held_until) = shard.claim.held_until() else { continue };
             let held = Tenure {
                 mine_until: shard.claim.mine_until().map(&instant),
@@ -309,6 +331,11 @@ impl Fleet {
                 Some(sighting) => self.membership.on_seen(sighting, at),
                 None => self.membership.on_gone(member),
             }
+        }
+        if let Kind::Shard(shards, id) = &kind {
+            self.moves.on_seen((*shards, *id), lease::holder(&lease), at.now);
+        } else if kind == Kind::Member(self.settings.member.clone()) {
+            self.moves.on_joined(at.now);
         }
         if let Some(claim) = self.claim_mut(&kind) {
             claim.on_observed(lease::observed(&lease), at);

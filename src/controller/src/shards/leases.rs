@@ -53,6 +53,13 @@ impl Leases {
         Self { api, selector: lease::selector(settings) }
     }
 
+    /// All there are now.
+    pub(super) async fn list(&self) -> Result<Vec<Lease>, Error> {
+        let params = ListParams::default().labels(&self.selector);
+        let list = in_time(self.api.list(&params)).await?;
+        list.map(|it| it.items).map_err(|source| Error::List { source })
+    }
+
     /// Lists and watches for ever, until nobody listens.
     pub(super) async fn watch(self, heard: mpsc::Sender<Heard>) {
         while !heard.is_closed() {

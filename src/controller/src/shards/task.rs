@@ -1,12 +1,13 @@
 //! The loop: hears, lets the fleet decide, writes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ger_core::claim::Answer;
+use ger_core::claim::{Answer, Intent};
 use ger_core::membership::Mono;
-use ger_core::names::ShardId;
+use ger_core::names::{ClusterName, ShardId};
+use ger_core::reach::CutOff;
 use k8s_openapi::api::coordination::v1::Lease;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
@@ -18,6 +19,7 @@ use super::error::Error;
 use super::fleet::{Announce, DRAIN, Due, Fleet};
 use super::lease::{self, Kind};
 use super::leases::{Heard, Leases, PATIENCE};
+use super::moves::Move;
 use super::view::Shared;
 use super::{Inputs, Settings, steward};
 
@@ -52,6 +54,9 @@ pub(super) struct Task {
     departure: Departure,
     is_reachable: bool,
     mine: BTreeMap<ShardId, i32>,
+    /// What this member said last that it cannot reach, and what all say.
+    unreachable: BTreeSet<ClusterName>,
+    cut_off: CutOff,
 }
 
 /// The workers' last tick, and when it was first seen.
@@ -78,7 +83,7 @@ enum Departure {
 
 /// What became of a write.
 enum Written {
-    Lease { kind: Kind, answer: Result<Box<Lease>, Error> },
+    Lease { kind: Kind, intent: Intent, answer: Result<Box<Lease>, Error> },
     Withdrawal(Result<(), Error>),
     Sweep(Result<(), Error>),
 }
@@ -100,6 +105,8 @@ impl Task {
             departure: Departure::Stays,
             is_reachable: true,
             mine: BTreeMap::new(),
+            unreachable: BTreeSet::new(),
+            cut_off: CutOff::new(),
             settings,
             inputs,
             hub,
@@ -190,8 +197,13 @@ impl Task {
     fn on_written(&mut self, written: Written) {
         let now = self.now();
         match written {
-            Written::Lease { kind, answer: Ok(lease) } => self.fleet.on_stored(&kind, *lease, now),
-            Written::Lease { kind, answer: Err(error) } => {
+            Written::Lease { kind, intent, answer: Ok(lease) } => {
+                self.count((&kind, intent), "ok");
+                self.fleet.on_stored((&kind, intent), *lease, now);
+                self.count_moves();
+            }
+            Written::Lease { kind, intent, answer: Err(error) } => {
+                self.count((&kind, intent), if error.is_refusal() { "refused" } else { "failed" });
                 warn!(error = chain(&error), "a lease was not written");
                 let answer = if error.is_refusal() { Answer::Refused } else { Answer::Unknown };
                 self.fleet.on_unstored(&kind, answer, now);
@@ -220,6 +232,7 @@ impl Task {
     fn act(&mut self) -> Instant {
         let now = self.now();
         let announce = self.announces(now);
+        self.look_around(now);
         self.fleet.judge(now);
         loop {
             self.write_due(announce, now);
@@ -253,16 +266,48 @@ impl Task {
         if is_well && is_ready && stays { Announce::Yes } else { Announce::No }
     }
 
+    /// Tells the others which clusters this member cannot reach, when that changes.
+    fn look_around(&mut self, now: Mono) {
+        let unreachable = self.inputs.unreachable.now();
+        if unreachable != self.unreachable {
+            info!(clusters = unreachable.len(), "clusters that others have to work");
+            self.unreachable = unreachable;
+            self.fleet.retell(now);
+        }
+    }
+
+    fn count(&self, (kind, intent): (&Kind, Intent), result: &str) {
+        if intent == Intent::Renew {
+            let labels = [kind.word(), result];
+            self.inputs.metrics.lease_renewals_total.with_label_values(&labels).inc();
+        }
+    }
+
+    fn count_moves(&mut self) {
+        let metrics = &self.inputs.metrics;
+        for Move { reason, unowned } in self.fleet.moves() {
+            let reason = [reason.as_str()];
+            metrics.shard_moves_total.with_label_values(&reason).inc();
+            let Some(unowned) = unowned else { continue };
+            metrics.shard_unowned_seconds.observe(unowned.as_secs_f64());
+            metrics
+                .shard_handover_seconds
+                .with_label_values(&reason)
+                .observe(unowned.as_secs_f64());
+        }
+    }
+
     fn write_due(&mut self, announce: Announce, now: Mono) {
         while self.writes.len() < WRITES
             && let Some(Due { kind, write }) = self.fleet.next(announce, now)
         {
             let known = self.fleet.lease(&lease::name(&self.settings, &kind));
-            let lease =
-                lease::written(&self.settings, &kind, known, &write, self.inputs.clock.now());
-            let leases = self.leases.clone();
+            let said = lease::Said { now: self.inputs.clock.now(), unreachable: &self.unreachable };
+            let lease = lease::written(&self.settings, &kind, known, &write, said);
+            let (leases, intent) = (self.leases.clone(), write.intent);
             self.writes.spawn(async move {
-                Written::Lease { kind, answer: leases.write(&lease).await.map(Box::new) }
+                let answer = leases.write(&lease).await.map(Box::new);
+                Written::Lease { kind, intent, answer }
             });
         }
     }
@@ -296,10 +341,17 @@ impl Task {
         let now = self.now();
         let origin = self.origin;
         self.shared.publish(|view| self.fleet.show(view, now, |it| origin + it));
-        let mine = self.shared.read().mine(Instant::now());
+        let (mine, cut_off) = {
+            let view = self.shared.read();
+            (view.mine(Instant::now()), view.cut_off.clone())
+        };
         if mine != self.mine {
             info!(shards = mine.len(), before = self.mine.len(), "my shards");
             self.mine = mine;
+            self.shared.bump();
+        }
+        if cut_off != self.cut_off {
+            self.cut_off = cut_off;
             self.shared.bump();
         }
     }

@@ -1,6 +1,7 @@
 //! Members on one hub, in virtual time: who owns what, whatever happens to them and to the API.
 
 mod fixture;
+mod library;
 
 use std::time::Duration;
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use ger_core::names::{MemberId, ShardCount, ShardId, TriggerKey};
+use ger_core::names::{ClusterName, MemberId, ShardCount, ShardId, TriggerKey};
+use ger_core::reach::{self, CutOff};
 use ger_core::ring::Ring;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -37,6 +38,12 @@ pub(super) struct View {
     pub(super) ring: Arc<Ring>,
     pub(super) held: BTreeMap<ShardId, Tenure>,
     pub(super) holders: BTreeMap<ShardId, Option<MemberId>>,
+    /// The claims of each shard so far.
+    pub(super) transitions: BTreeMap<ShardId, i32>,
+    /// What each live member says it cannot reach.
+    pub(super) cut_off: CutOff,
+    /// Until when this member is alive to the others, if nothing more is heard.
+    pub(super) alive_until: Option<Instant>,
     pub(super) is_live: bool,
     /// The hub's API was asked and did not answer.
     pub(super) is_cut_off: bool,
@@ -70,7 +77,44 @@ impl Works {
     }
 }
 
+/// By what a member works a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Right {
+    /// It holds the shard.
+    Holder,
+    /// It stands in for the holder, who cannot reach the cluster.
+    StandIn,
+}
+
 impl View {
+    /// By what right this member works the keys of a cluster in a shard, if it does.
+    fn right(
+        &self,
+        me: &MemberId,
+        (shard, cluster): (ShardId, &ClusterName),
+        now: Instant,
+    ) -> Option<Right> {
+        let is_mine = self.is_mine(shard, now);
+        if self.cut_off.is_empty() || self.is_cut_off {
+            return is_mine.then_some(Right::Holder);
+        }
+        let holder = if is_mine { me } else { self.holders.get(&shard)?.as_ref()? };
+        // A holder that is not alive says nothing any more: the shard is taken over.
+        let is_alive = |it: &MemberId| self.members.contains(it);
+        if !is_mine && !is_alive(holder) {
+            return None;
+        }
+        let worker = reach::worker((shard, holder), cluster, &self.members, &self.cut_off);
+        if worker != me {
+            return None;
+        }
+        if is_mine {
+            return Some(Right::Holder);
+        }
+        let counts = self.is_live && self.alive_until.is_some_and(|until| now < until);
+        (holder != me && counts).then_some(Right::StandIn)
+    }
+
     /// Whether new work may begin. When the hub cannot be asked, the last known holder goes on.
     fn is_mine(&self, shard: ShardId, now: Instant) -> bool {
         let until = self.held.get(&shard).and_then(|it| it.mine_until);
@@ -96,6 +140,9 @@ impl Shared {
             ring: Arc::new(Ring::new(shards)),
             held: BTreeMap::new(),
             holders: BTreeMap::new(),
+            transitions: BTreeMap::new(),
+            cut_off: CutOff::new(),
+            alive_until: None,
             is_live: false,
             is_cut_off: false,
         };
@@ -136,28 +183,43 @@ impl Shared {
 
     pub(super) fn owns(&self, key: &TriggerKey) -> bool {
         let view = self.read();
-        view.is_mine(view.ring.shard_of(key), Instant::now())
+        let shard = view.ring.shard_of(key);
+        view.right(&self.member, (shard, &key.cluster), Instant::now()).is_some()
     }
 
-    /// Whether the shard of a text is mine beyond doubt.
-    pub(super) fn is_certain(&self, text: &str) -> bool {
+    /// Whether a text that belongs to a cluster is mine beyond doubt.
+    pub(super) fn is_certain(&self, text: &str, cluster: &ClusterName) -> bool {
         let view = self.read();
-        let held = view.held.get(&view.ring.shard_of_text(text));
-        held.is_some_and(|it| it.is_certain(Instant::now()))
+        let (shard, now) = (view.ring.shard_of_text(text), Instant::now());
+        match view.right(&self.member, (shard, cluster), now) {
+            Some(Right::Holder) => view.held.get(&shard).is_some_and(|it| it.is_certain(now)),
+            Some(Right::StandIn) => true,
+            None => false,
+        }
     }
 
     pub(super) fn begin(shared: &Arc<Self>, key: &TriggerKey) -> Option<Work> {
         let view = shared.read();
         let shard = view.ring.shard_of(key);
-        let held = view.held.get(&shard).filter(|_| view.is_mine(shard, Instant::now()))?;
+        let right = view.right(&shared.member, (shard, &key.cluster), Instant::now())?;
+        let (transitions, works) = match right {
+            Right::Holder => {
+                let held = view.held.get(&shard)?;
+                (held.transitions, held.works.clone())
+            }
+            // The shard is not this member's to hand over.
+            Right::StandIn => (*view.transitions.get(&shard)?, Works::default()),
+        };
         // Counted under the lock: the task either sees this work, or this work saw the task's word.
-        held.works.0.fetch_add(1, Ordering::AcqRel);
+        works.0.fetch_add(1, Ordering::AcqRel);
         Some(Work {
             shared: Arc::clone(shared),
+            cluster: key.cluster.clone(),
+            right,
             shard,
             shards: view.shards,
-            transitions: held.transitions,
-            works: held.works.clone(),
+            transitions,
+            works,
         })
     }
 
@@ -183,6 +245,8 @@ impl Shared {
 #[derive(Debug)]
 pub struct Work {
     shared: Arc<Shared>,
+    cluster: ClusterName,
+    right: Right,
     shards: ShardCount,
     shard: ShardId,
     transitions: i32,
@@ -194,6 +258,12 @@ impl Work {
     /// being handed over, for then nobody else has it yet.
     pub fn still_mine(&self) -> bool {
         let view = self.shared.read();
+        if self.right == Right::StandIn {
+            let of = (self.shard, &self.cluster);
+            let is_same = view.shards == self.shards
+                && view.transitions.get(&self.shard) == Some(&self.transitions);
+            return is_same && view.right(&self.shared.member, of, Instant::now()).is_some();
+        }
         let held = view.held.get(&self.shard).filter(|_| view.shards == self.shards);
         held.is_some_and(|it| {
             let is_held = Instant::now() < it.held_until || view.is_cut_off;

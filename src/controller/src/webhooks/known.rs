@@ -8,7 +8,7 @@ use ger_api::WebhookTrigger;
 use ger_core::names::TriggerKey;
 use ger_core::plan::{Plan, WrongConfig};
 
-use crate::clusters::{self, Cluster, Folded, State};
+use crate::clusters::{self, Cluster, Folded};
 use crate::runs::trigger::Trigger;
 
 /// Triggers whose plan is kept; with more, those that are called are judged anew now and then.
@@ -49,7 +49,7 @@ pub(super) struct Triggers {
 impl Triggers {
     pub(super) fn find(&self, clusters: &clusters::Handle, key: &TriggerKey) -> Found {
         let Some(cluster) = clusters.cluster(&key.cluster) else { return Found::Nothing };
-        if cluster.state() != State::Ready {
+        if !cluster.state().works() {
             return Found::Unreachable;
         }
         let held = cluster.stores().webhook_triggers.find(Some(&key.namespace), &key.name);

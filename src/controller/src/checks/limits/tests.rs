@@ -19,7 +19,7 @@ fn anonymous() -> Caller {
 
 #[tokio::test]
 async fn one_cluster_never_holds_more_than_its_share() {
-    let limits = Limits::new(16);
+    let limits = Limits::new(16, &Weights::default());
     let mut held = Vec::new();
     for n in 0..16 {
         held.push(limits.enter_share(&edge(), &format!("host-{n}")).await);
@@ -32,36 +32,39 @@ async fn one_cluster_never_holds_more_than_its_share() {
 
 #[tokio::test]
 async fn a_flood_of_one_cluster_leaves_the_host_s_slots_to_others() {
-    let limits = Limits::new(16);
+    let limits = Limits::new(16, &Weights::default());
     let mut held = Vec::new();
     for _ in 0..OF_CLUSTER_AT_HOST {
         held.push(limits.enter_share(&edge(), HOST).await);
-        held.push(limits.enter(&anonymous()).await);
+        held.push(limits.enter(&edge(), &anonymous()).await);
     }
 
     assert!(limits.enter_share(&edge(), HOST).now_or_never().is_none(), "it waits for itself");
     let elsewhere = limits.enter_share(&edge(), "other.example.com").now_or_never();
     assert!(elsewhere.is_some(), "and holds none of its own share meanwhile");
     assert!(limits.enter_share(&ClusterName::hub(), HOST).now_or_never().is_some());
-    assert!(limits.enter(&anonymous()).now_or_never().is_some(), "the host has slots for others");
+    assert!(
+        limits.enter(&edge(), &anonymous()).now_or_never().is_some(),
+        "the host has slots for others"
+    );
 }
 
 #[tokio::test]
 async fn a_credential_has_eight_requests_at_a_host_in_flight() {
-    let limits = Limits::new(16);
+    let limits = Limits::new(16, &Weights::default());
     let mut held = Vec::new();
     for _ in 0..OF_CALLER {
-        held.push(limits.enter(&anonymous()).await);
+        held.push(limits.enter(&edge(), &anonymous()).await);
     }
 
-    assert!(limits.enter(&anonymous()).now_or_never().is_none());
+    assert!(limits.enter(&edge(), &anonymous()).now_or_never().is_none());
     let other = (HOST.to_owned(), Auth::Token("another".into()));
-    assert!(limits.enter(&other).now_or_never().is_some());
+    assert!(limits.enter(&edge(), &other).now_or_never().is_some());
 }
 
 #[tokio::test]
 async fn trees_are_fetched_for_many_clusters_at_once() {
-    let limits = Limits::new(16);
+    let limits = Limits::new(16, &Weights::default());
     let held = [limits.enter_trees(&edge(), "a").await, limits.enter_trees(&edge(), "b").await];
 
     assert!(limits.enter_trees(&edge(), "c").now_or_never().is_none());
@@ -71,7 +74,7 @@ async fn trees_are_fetched_for_many_clusters_at_once() {
 
 #[tokio::test]
 async fn who_waits_for_a_tree_holds_up_no_check_at_the_host() {
-    let (limits, edge) = (Limits::new(16), edge());
+    let (limits, edge) = (Limits::new(16, &Weights::default()), edge());
     let held = [limits.enter_trees(&edge, HOST).await, limits.enter_trees(&edge, HOST).await];
     let mut waiting: Vec<_> = (0..20).map(|_| Box::pin(limits.enter_trees(&edge, HOST))).collect();
 
@@ -85,10 +88,10 @@ async fn who_waits_for_a_tree_holds_up_no_check_at_the_host() {
 
 #[tokio::test]
 async fn names_without_number_take_bounded_memory() {
-    let limits = Limits::new(16);
+    let limits = Limits::new(16, &Weights::default());
 
     for n in 0..5000 {
-        drop(limits.enter(&(format!("host-{n}"), Auth::None)).await);
+        drop(limits.enter(&edge(), &(format!("host-{n}"), Auth::None)).await);
     }
 
     assert!(limits.callers.len() <= 1024, "{}", limits.callers.len());

@@ -156,7 +156,11 @@ impl Ground {
             hashes: AtomicU64::new(0),
             minted: AtomicU64::new(0),
         });
-        let settings = Settings { parallelism: 16, secrets_cache_time: Duration::from_mins(1) };
+        let settings = Settings {
+            parallelism: 16,
+            weights: Weights::default(),
+            secrets_cache_time: Duration::from_mins(1),
+        };
         let metrics = Metrics::new("test").unwrap();
         let sandbox = Sandbox::new("hub");
         let clock = Clock::virtual_from(NOW.parse().unwrap());

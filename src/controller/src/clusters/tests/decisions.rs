@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::clusters::error::Fault;
+use crate::clusters::room::Weight;
 use crate::clusters::state::{Board, Condition, IDENTITY, Reason, State, Trouble, backoff};
 use crate::clusters::stores::{Change, Held, JobView, Store};
 
@@ -71,11 +72,46 @@ async fn missing_crds_are_named_together_and_told_once() {
 
     assert_eq!(it.report("actions", failing(1, Reason::CrdsMissing)), "Connecting");
     assert_eq!(it.report("jobs", failing(1, Reason::CrdsMissing)), "Refused!");
-    let why = "CRDs are not installed: actions, jobs".to_owned();
-    assert_eq!(it.state, State::Refused { why });
+    let why = it.state.why().unwrap_or_default();
+    let names = "CRDs are not installed: actions, jobs; install them in that cluster: ";
+    assert!(why.starts_with(names) && why.contains("git-events-runner crds | kubectl"), "{why}");
 
     assert_eq!(it.report("jobs", Condition::Working), "Refused");
     assert_eq!(it.report("actions", Condition::Working), "Ready!");
+}
+
+/// What works goes on; without Jobs, or without any trigger, nothing does.
+#[tokio::test]
+async fn what_is_forbidden_limits_a_cluster_unless_nothing_can_be_done_without_it() {
+    let mut it = Followed::ready();
+    let forbidden = |text: &str| {
+        let trouble = Trouble { reason: Reason::Forbidden, text: text.to_owned() };
+        Condition::Failing { failures: 1, since: Instant::now(), trouble }
+    };
+
+    assert_eq!(it.report("actions", forbidden("list actions")), "Limited!");
+    assert_eq!(it.state.why(), Some("list actions"));
+    assert!(it.state.works());
+    assert_eq!(it.report("actions", forbidden("list actions")), "Limited");
+    assert_eq!(it.report("actions", forbidden("watch actions")), "Limited!", "something else");
+
+    assert_eq!(it.report("jobs", forbidden("list jobs")), "Refused!");
+    assert!(!it.state.works());
+    assert_eq!(it.report("jobs", Condition::Working), "Limited!");
+    assert_eq!(it.report("actions", Condition::Working), "Ready!");
+}
+
+#[tokio::test]
+async fn of_several_troubles_the_one_to_mend_first_is_told() {
+    let mut it = Followed::ready();
+
+    it.report("actions", failing(1, Reason::CrdsTooOld));
+    it.report("jobs", failing(1, Reason::TooLarge));
+    assert_eq!(it.state.why(), Some("said"), "its size comes before its CRDs");
+    it.report("jobs", Condition::Working);
+
+    let why = it.state.why().unwrap_or_default();
+    assert!(why.contains("git-events-runner crds | kubectl apply"), "{why}");
 }
 
 #[tokio::test]
@@ -107,6 +143,26 @@ impl Held for Thing {
     fn version(&self) -> (&str, &str) {
         ("uid", self.1)
     }
+
+    fn bytes(&self) -> usize {
+        10 * self.1.len()
+    }
+}
+
+#[test]
+fn a_store_knows_what_it_weighs() {
+    let store = Store::<Thing>::default();
+    store.replace(vec![Thing("a", "1"), Thing("b", "12")]);
+    assert_eq!(store.weight(), Weight { objects: 2, bytes: 30 });
+
+    store.apply(Thing("a", "123"));
+    store.apply(Thing("c", "1"));
+    store.remove("ns", "b");
+    store.remove("ns", "b");
+
+    assert_eq!(store.weight(), Weight { objects: 2, bytes: 40 });
+    store.replace(Vec::new());
+    assert_eq!(store.weight(), Weight::default());
 }
 
 #[test]

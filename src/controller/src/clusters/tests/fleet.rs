@@ -62,7 +62,7 @@ async fn a_spoke_whose_secret_is_deleted_is_forgotten_and_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_spoke_whose_label_is_taken_away_is_forgotten() {
+async fn d2_a_spoke_whose_label_is_taken_away_is_forgotten() {
     let mut fleet = Fleet::start(&["east"]).await;
     let key = fleet.trigger("east", "deploy").await;
     fleet.register("edge", "east").await;
@@ -75,7 +75,7 @@ async fn a_spoke_whose_label_is_taken_away_is_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_spoke_whose_kubeconfig_no_longer_parses_is_forgotten_and_that_is_said_once() {
+async fn d2_a_spoke_whose_kubeconfig_no_longer_parses_is_forgotten_and_that_is_said_once() {
     let mut fleet = Fleet::start(&["east"]).await;
     let key = fleet.trigger("east", "deploy").await;
     fleet.register("edge", "east").await;
@@ -253,7 +253,7 @@ async fn changed_credentials_take_over_when_they_work_and_nothing_is_forgotten()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_points_to_another_cluster_brings_that_one_and_takes_the_old_triggers() {
+async fn d2_a_secret_that_points_to_another_cluster_brings_that_one_and_takes_the_old_triggers() {
     let mut fleet = Fleet::start(&["east", "west"]).await;
     let old = fleet.trigger("east", "old").await;
     let new = fleet.trigger("west", "new").await;
@@ -293,12 +293,13 @@ async fn a_thousand_comings_and_goings_leave_nothing_behind() {
     fleet.until(|it| it.find("edge").is_none()).await;
     tokio::time::sleep(LONG).await;
     let (tasks, clients) = (alive_tasks(), fleet.clients_alive());
+    let mut ends: Vec<Box<dyn Fn() -> bool>> = Vec::new();
 
     for round in 0..1000 {
         fleet.register("edge", "east").await;
         // Some go while they are still connecting.
         if round % 3 > 0 {
-            fleet.in_state("edge", "Ready").await;
+            ends.push(Box::new(fleet.in_state("edge", "Ready").await.watch_end()));
         }
         fleet.secrets().delete("edge", &DeleteParams::default()).await.unwrap();
         fleet.until(|it| it.find("edge").is_none()).await;
@@ -309,6 +310,8 @@ async fn a_thousand_comings_and_goings_leave_nothing_behind() {
     assert_eq!(fleet.clients_alive(), clients);
     assert!(alive_tasks() <= tasks, "{} tasks, and {tasks} before", alive_tasks());
     assert_eq!(fleet.handle.all().len(), 1);
+    assert!(ends.len() > 600 && ends.iter().all(|is_over| is_over()), "its stores are still held");
+    assert!(!fleet.has_series_of("edge"), "its metrics are still there");
 }
 
 #[tokio::test(start_paused = true)]

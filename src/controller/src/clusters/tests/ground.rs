@@ -1,7 +1,7 @@
 //! A fleet of sandboxes in virtual time, and the part of the controller that follows it.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -10,8 +10,9 @@ use ger_api::{ScheduleTrigger, crd};
 use ger_core::names::{ClusterName, TriggerKey, TriggerKind};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use kube_sandbox::{Fault, FaultKind, Sandbox};
 use serde_json::{Value, json};
@@ -20,11 +21,10 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::routes::Routes;
 use crate::clock::Clock;
-use crate::clusters::{
-    self, Clients, Cluster, Connect, Error, Event, Handle, Notice, Parts, Settings, Severity,
-    Target,
-};
+use crate::clusters::{self, Cluster, Event, Events, Handle, Notice, Parts, Settings, Severity};
+use crate::metrics::Metrics;
 
 /// Where the controller is in the hub, and where triggers are.
 const HOME: &str = "ger";
@@ -34,7 +34,7 @@ pub(super) const APPS: &str = "apps";
 pub(super) const LONG: Duration = Duration::from_mins(10);
 
 /// The controller as the sandboxes know it, so that a fault cuts it off and not the test.
-const CONTROLLER: &str = "controller";
+pub(super) const CONTROLLER: &str = "controller";
 
 /// How many tasks the runtime has.
 pub(super) fn alive_tasks() -> usize {
@@ -48,9 +48,11 @@ pub(super) struct Fleet {
     pub(super) handle: Handle,
     waiting: Option<BoxFuture<'static, ()>>,
     pub(super) tasks: JoinSet<()>,
-    events: mpsc::Receiver<Event>,
+    events: Events,
+    read: VecDeque<Event>,
     notices: mpsc::Receiver<Notice>,
     heard: Vec<Notice>,
+    metrics: Metrics,
     pub(super) stop: CancellationToken,
 }
 
@@ -80,18 +82,37 @@ impl Fleet {
     }
 
     async fn assemble(spokes: &[&'static str]) -> Self {
+        Self::assembled(spokes, Settings::new(HOME)).await
+    }
+
+    /// A running fleet with such settings, with the CRDs in every cluster.
+    pub(super) async fn with(spokes: &[&'static str], change: impl Fn(&mut Settings)) -> Self {
+        let mut settings = Settings::new(HOME);
+        change(&mut settings);
+        let mut fleet = Self::assembled(spokes, settings).await;
+        for name in fleet.clusters.keys() {
+            fleet.install_all(name).await;
+        }
+        fleet.run();
+        fleet
+    }
+
+    async fn assembled(spokes: &[&'static str], settings: Settings) -> Self {
         let names = spokes.iter().copied().chain(["hub"]);
         let clusters: BTreeMap<_, _> = names.map(|it| (it, Sandbox::new(it))).collect();
-        let routes = Routes { clusters: clusters.clone(), alive: Arc::default() };
-        let (events, heard_events) = mpsc::channel(1024);
+        let routes =
+            Routes { clusters: clusters.clone(), alive: Arc::default(), pretended: Arc::default() };
+        let events = Events::default();
         let (notices, heard_notices) = mpsc::channel(1024);
         let stop = CancellationToken::new();
+        let metrics = Metrics::new("test").unwrap();
         let parts = Parts {
-            settings: Settings::new(HOME),
-            hub: routes.clients("hub"),
+            settings,
+            hub: routes.clients("hub", None),
             connect: Arc::new(routes.clone()),
             clock: Clock::virtual_from(Timestamp::UNIX_EPOCH),
-            events,
+            metrics: metrics.clone(),
+            events: events.clone(),
             notices,
         };
         let (handle, running) = clusters::start(parts, stop.clone());
@@ -101,9 +122,11 @@ impl Fleet {
             handle,
             waiting: Some(Box::pin(running)),
             tasks: JoinSet::new(),
-            events: heard_events,
+            events,
+            read: VecDeque::new(),
             notices: heard_notices,
             heard: Vec::new(),
+            metrics,
             stop,
         };
         for (name, namespace) in fleet.clusters.keys().flat_map(|it| [(it, HOME), (it, APPS)]) {
@@ -144,6 +167,26 @@ impl Fleet {
         self.clusters[cluster].set_fault(Fault { client: Some(CONTROLLER.to_owned()), kind });
     }
 
+    pub(super) fn set_fault(&self, cluster: &str, fault: Fault) {
+        self.clusters[cluster].set_fault(fault);
+    }
+
+    /// Whether a metric is labelled with a cluster.
+    pub(super) fn has_series_of(&self, cluster: &str) -> bool {
+        let families = self.metrics.registry().gather();
+        let is_of = |it: &prometheus::proto::Metric| {
+            it.get_label().iter().any(|it| it.name() == "cluster" && it.value() == cluster)
+        };
+        families.iter().any(|it| it.get_metric().iter().any(is_of))
+    }
+
+    /// How many requests a cluster answered with a code.
+    pub(super) fn requests(&self, cluster: &str, code: &str) -> u64 {
+        let verbs = ["get", "list", "watch", "create", "update", "patch", "delete"];
+        let requests = &self.metrics.cluster_api_requests_total;
+        verbs.iter().map(|it| requests.with_label_values(&[cluster, it, code]).get()).sum()
+    }
+
     pub(super) fn compact(&self, cluster: &str) {
         self.clusters[cluster].compact();
     }
@@ -161,6 +204,96 @@ impl Fleet {
     pub(super) async fn install(&self, cluster: &str, crd: &CustomResourceDefinition) {
         let crds = Api::<CustomResourceDefinition>::all(self.admin(cluster));
         crds.create(&PostParams::default(), crd).await.unwrap();
+    }
+
+    /// Puts the CRDs back as they are.
+    pub(super) async fn replace_all(&self, cluster: &str) {
+        self.replace_with(cluster, |_| {}).await;
+    }
+
+    pub(super) async fn replace_with(
+        &self,
+        cluster: &str,
+        change: impl Fn(&mut CustomResourceDefinition),
+    ) {
+        let crds = Api::<CustomResourceDefinition>::all(self.admin(cluster));
+        for mut crd in crd::all() {
+            change(&mut crd);
+            let name = crd.metadata.name.clone().unwrap();
+            crd.metadata.resource_version =
+                crds.get(&name).await.unwrap().metadata.resource_version;
+            crds.replace(&name, &PostParams::default(), &crd).await.unwrap();
+        }
+    }
+
+    /// Lets RBAC judge, and permits what a controller needs in the whole cluster, but for a change.
+    pub(super) async fn grant(&self, cluster: &str, change: impl Fn(&mut Vec<Value>)) {
+        let ours = "git-events-runner.rs";
+        let rule = |group: &str, resource: &str, verbs: &[&str]| json!({ "apiGroups": [group], "resources": [resource], "verbs": verbs });
+        let mut rules = vec![
+            rule("", "namespaces", &["get"]),
+            rule(ours, "scheduletriggers", &["get", "list", "watch", "patch"]),
+            rule(ours, "webhooktriggers", &["get", "list", "watch"]),
+            rule(ours, "scheduletriggers/status", &["update"]),
+            rule(ours, "webhooktriggers/status", &["update"]),
+            rule(ours, "gitrepos", &["list", "watch"]),
+            rule(ours, "clustergitrepos", &["list", "watch"]),
+            rule(ours, "actions", &["list", "watch"]),
+            rule(ours, "clusteractions", &["list", "watch"]),
+            rule("batch", "jobs", &["list", "watch"]),
+        ];
+        change(&mut rules);
+        let group = "rbac.authorization.k8s.io";
+        let role = json!({ "metadata": { "name": CONTROLLER }, "rules": rules });
+        let binding = json!({
+            "metadata": { "name": CONTROLLER },
+            "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": CONTROLLER },
+            "subjects": [{ "apiGroup": group, "kind": "User", "name": CONTROLLER }],
+        });
+        self.apply::<ClusterRole>(cluster, role).await;
+        self.apply::<ClusterRoleBinding>(cluster, binding).await;
+        self.clusters[cluster].enforce_rbac();
+    }
+
+    async fn apply<K>(&self, cluster: &str, mut object: Value)
+    where
+        K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+    {
+        object["apiVersion"] = K::api_version(&()).into();
+        object["kind"] = K::kind(&()).into();
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        let params = PatchParams::apply("test").force();
+        Api::<K>::all(self.admin(cluster))
+            .patch(&name, &params, &Patch::Apply(object))
+            .await
+            .unwrap();
+    }
+
+    pub(super) async fn label_namespace(&self, cluster: &str, labels: Value) {
+        let change = json!({ "metadata": { "labels": labels } });
+        let namespaces = Api::<Namespace>::all(self.admin(cluster));
+        namespaces.patch(APPS, &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+    }
+
+    /// Lets a cluster say that it has another's uid.
+    pub(super) fn pretend(&self, cluster: &str, uid: &str) {
+        self.routes.pretended.lock().unwrap().insert(cluster.to_owned(), uid.to_owned());
+    }
+
+    /// A Secret with such a type and labels.
+    pub(super) async fn raw_secret(
+        &self,
+        name: &str,
+        (kind, labels): (&str, &Value),
+        data: &Value,
+    ) {
+        let secret = json!({
+            "metadata": { "name": name, "namespace": HOME, "labels": labels },
+            "type": kind,
+            "stringData": data,
+        });
+        let secret: Secret = serde_json::from_value(secret).unwrap();
+        self.secrets().create(&PostParams::default(), &secret).await.unwrap();
     }
 
     /// Registers a cluster as a spoke.
@@ -253,14 +386,19 @@ impl Fleet {
     pub(super) async fn events(&mut self, wanted: &[Event]) -> Vec<Event> {
         let mut seen = Vec::new();
         while !wanted.iter().all(|it| seen.contains(it)) {
-            let next = timeout(LONG, self.events.recv()).await;
-            seen.push(next.unwrap_or_else(|_| panic!("{wanted:?} not in {seen:?}")).unwrap());
+            if let Some(event) = self.read.pop_front() {
+                seen.push(event);
+                continue;
+            }
+            let next = timeout(LONG, self.events.next()).await;
+            self.read.extend(next.unwrap_or_else(|_| panic!("{wanted:?} not in {seen:?}")));
         }
         seen
     }
 
     pub(super) fn drain(&mut self) {
-        while self.events.try_recv().is_ok() {}
+        self.read.clear();
+        while self.events.next().now_or_never().is_some() {}
     }
 
     /// Everything that was said about the object of that name since it was last asked.
@@ -293,46 +431,6 @@ impl Fleet {
     }
 }
 
-/// Leads to the sandboxes by the host of a server's URL.
-#[derive(Clone)]
-struct Routes {
-    clusters: BTreeMap<&'static str, Sandbox>,
-    /// Every client holds one, so that they can be counted.
-    alive: Arc<Mutex<()>>,
-}
-
-impl Routes {
-    fn clients(&self, cluster: &str) -> Clients {
-        let client = || {
-            let (router, alive) =
-                (self.clusters[cluster].client_router(CONTROLLER), Arc::clone(&self.alive));
-            let service = tower::service_fn(move |request| {
-                let counted = Arc::clone(&alive);
-                tower::ServiceExt::oneshot(router.clone(), request).inspect(move |_| drop(counted))
-            });
-            Client::new(service, "default")
-        };
-        Clients { requests: client(), watches: client() }
-    }
-}
-
-impl Connect for Routes {
-    fn connect<'a>(
-        &'a self,
-        _cluster: &'a ClusterName,
-        target: &'a Target,
-    ) -> BoxFuture<'a, Result<Clients, Error>> {
-        Box::pin(async {
-            let host = target.server().trim_start_matches("https://").trim_end_matches('/');
-            if self.clusters.contains_key(host) {
-                Ok(self.clients(host))
-            } else {
-                Err(Error::Local)
-            }
-        })
-    }
-}
-
 pub(super) fn kubeconfig(cluster: &str) -> String {
     json!({
         "current-context": "it",
@@ -345,6 +443,17 @@ pub(super) fn kubeconfig(cluster: &str) -> String {
 
 pub(super) fn data(kubeconfig: &str) -> BTreeMap<String, String> {
     [("kubeconfig".to_owned(), kubeconfig.to_owned())].into()
+}
+
+/// Knows nothing of runs, as the CRDs of the original.
+pub(super) fn old_schema(crd: &mut CustomResourceDefinition) {
+    for version in &mut crd.spec.versions {
+        let mut schema = serde_json::to_value(version.schema.take().unwrap()).unwrap();
+        if let Some(status) = schema.pointer_mut("/openAPIV3Schema/properties/status/properties") {
+            status.as_object_mut().unwrap().remove("runs");
+        }
+        version.schema = serde_json::from_value(schema).unwrap();
+    }
 }
 
 /// Lets everything through, as a cluster with a foreign version of our CRDs may.

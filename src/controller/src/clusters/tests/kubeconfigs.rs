@@ -66,7 +66,7 @@ fn a_client_certificate_and_a_server_name_are_kept() {
 }
 
 #[test]
-fn what_is_dangerous_is_refused_by_the_name_of_its_field() {
+fn d1_what_is_dangerous_is_refused_by_the_name_of_its_field() {
     let exec = json!({ "apiVersion": "v1", "command": "touch", "args": ["/tmp/owned"] });
     let cases = [
         ("users[].user.exec", user("exec", exec.clone())),

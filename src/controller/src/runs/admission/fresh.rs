@@ -124,7 +124,7 @@ impl Copies {
             if let Some((reason, message)) = hindered.filter(|_| is_news) {
                 tell(&starting, reason, &message).await;
             }
-            fleet.admission.notify_one();
+            fleet.admission.ring(cluster.name());
         });
     }
 }

@@ -1,6 +1,6 @@
 //! A hub with members on it, whose every step is looked at: no shard ever has two sure owners.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ger_core::names::{ClusterName, MemberId, ShardCount, ShardId, TriggerKey, TriggerKind};
@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Handle, Inputs, Progress, Settings, Takeover, Work, run};
+use super::super::{Handle, Inputs, Progress, Settings, Takeover, Unreachable, Work, run};
 use crate::clock::Clock;
+use crate::metrics::Metrics;
 
 /// How often the members are looked at.
 const STEP: Duration = Duration::from_millis(20);
@@ -37,6 +38,8 @@ pub(super) struct Hub {
 pub(super) struct Member {
     pub(super) handle: Handle,
     pub(super) ready: watch::Sender<bool>,
+    pub(super) unreachable: watch::Sender<BTreeSet<ClusterName>>,
+    pub(super) metrics: Metrics,
     stop: CancellationToken,
     task: JoinSet<()>,
     workers: JoinSet<()>,
@@ -84,12 +87,22 @@ impl Hub {
                 sleep(secs(2)).await;
             }
         });
-        let inputs = Inputs { ready: is_ready, progress, clock: Clock::virtual_from(wall) };
+        let unreachable = watch::Sender::new(BTreeSet::new());
+        let seen = unreachable.subscribe();
+        let metrics = Metrics::new("test").unwrap();
+        let inputs = Inputs {
+            ready: is_ready,
+            progress,
+            clock: Clock::virtual_from(wall),
+            unreachable: Unreachable::new(move || seen.borrow().clone()),
+            metrics: metrics.clone(),
+        };
         let stop = CancellationToken::new();
         let (handle, running) = run(settings, client, inputs, stop.clone());
         let mut task = JoinSet::new();
         task.spawn(async move { running.await.unwrap() });
-        let member = Member { handle, ready, stop, task, workers, is_counted: true };
+        let member =
+            Member { handle, ready, unreachable, metrics, stop, task, workers, is_counted: true };
         self.members.insert(name.to_owned(), member);
     }
 
@@ -205,7 +218,7 @@ impl Hub {
     pub(super) fn owned(&self, name: &str) -> usize {
         let handle = &self.members[name].handle;
         let shards = (0..1000).filter_map(|i| handle.begin(&key(i))).map(|it| it.shard());
-        shards.collect::<std::collections::BTreeSet<_>>().len()
+        shards.collect::<BTreeSet<_>>().len()
     }
 
     /// How many of `all` shards others than `name` hold, as the others see it.
@@ -238,10 +251,17 @@ impl Hub {
 }
 
 fn key(i: usize) -> TriggerKey {
-    TriggerKey {
-        cluster: ClusterName::hub(),
-        kind: TriggerKind::Schedule,
-        namespace: "default".to_owned(),
-        name: format!("trigger-{i}"),
+    Hub::key_in(&ClusterName::hub(), i)
+}
+
+impl Hub {
+    /// A key of many in a cluster.
+    pub(super) fn key_in(cluster: &ClusterName, i: usize) -> TriggerKey {
+        TriggerKey {
+            cluster: cluster.clone(),
+            kind: TriggerKind::Schedule,
+            namespace: "default".to_owned(),
+            name: format!("trigger-{i}"),
+        }
     }
 }
