@@ -88,9 +88,8 @@ impl Cluster {
         let forget = |crd: &mut Value| {
             for version in crd["spec"]["versions"].as_array_mut().into_iter().flatten() {
                 let status = "/schema/openAPIV3Schema/properties/status/properties";
-                if let Some(Value::Object(fields)) = version.pointer_mut(status) {
-                    fields.remove(field);
-                }
+                let fields = version.pointer_mut(status).and_then(Value::as_object_mut);
+                fields.and_then(|it| it.remove(field));
             }
         };
         fleet::install_crds(&self.admin(), forget).await;

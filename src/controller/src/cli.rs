@@ -55,7 +55,7 @@ enum Command {
     /// Add clusters to a hub, list them, rotate their tokens, and remove them.
     Cluster {
         #[command(subcommand)]
-        command: crate::commands::cluster::Command,
+        command: commands::cluster::Command,
     },
     /// Try it on a laptop: a hub, two spokes, three replicas, a Git server and an executor, in one process.
     #[cfg(feature = "dev")]
@@ -137,7 +137,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Trigger { command } => drive(Box::pin(of_trigger(command)))?,
         Command::Cluster { command } => {
-            drive(Box::pin(crate::commands::cluster::run(&command, &print)))??;
+            drive(Box::pin(commands::cluster::run(&command, &print)))??;
             Ok(ExitCode::SUCCESS)
         }
         #[cfg(feature = "dev")]

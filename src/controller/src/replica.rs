@@ -185,11 +185,6 @@ pub fn start(
     };
     let (shards, holding) =
         shards::run(parts::of_shards(&parts), parts.hub.requests.clone(), inputs, stop.clone());
-    let checks_settings = checks::Settings {
-        parallelism: parts.settings.schedule_parallelism,
-        weights: weights(&parts.settings.clusters),
-        secrets_cache_time: parts.settings.secrets_cache_time,
-    };
     let base =
         config::Runtime { action: parts.settings.action.clone(), ..config::Runtime::default() };
     let live = config::Live::new(base.clone());
@@ -197,7 +192,7 @@ pub fn start(
         clusters,
         shards,
         checks: checks::Handle::new(
-            &checks_settings,
+            &parts::of_checks(&parts),
             Arc::clone(&parts.remotes),
             parts.clock.clone(),
             metrics.clone(),
@@ -428,11 +423,6 @@ fn unreachable(clusters: &clusters::Handle) -> shards::Unreachable {
         let lost = all.iter().filter(|it| matches!(it.state(), State::Unreachable { .. }));
         lost.map(|it| it.name().clone()).filter(|it| !it.is_hub()).collect()
     })
-}
-
-fn weights(clusters: &config::Clusters) -> checks::Weights {
-    let clusters = clusters.clone();
-    checks::Weights::new(move |it| clusters.weight_of(it.as_str()))
 }
 
 /// A number of this replica, so that no two of them retry in step.

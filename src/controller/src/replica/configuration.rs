@@ -68,9 +68,7 @@ impl Follower {
             Event::Init => {}
             Event::InitApply(map) | Event::Apply(map) => {
                 if self.take(map, judged) {
-                    for cluster in fleet.clusters.all() {
-                        fleet.admission.ring(cluster.name());
-                    }
+                    fleet.clusters.all().iter().for_each(|it| fleet.admission.ring(it.name()));
                 }
             }
             // Without a ConfigMap there is nothing to wait for; the last good one stays.

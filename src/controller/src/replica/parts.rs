@@ -3,7 +3,7 @@
 use tokio::net::TcpListener;
 
 use super::Parts;
-use crate::{shards, webhooks};
+use crate::{checks, shards, webhooks};
 
 pub(super) fn of_webhooks(parts: &Parts, listener: Option<TcpListener>) -> webhooks::Parts {
     webhooks::Parts {
@@ -15,6 +15,15 @@ pub(super) fn of_webhooks(parts: &Parts, listener: Option<TcpListener>) -> webho
         },
         secrets_cache_time: parts.settings.secrets_cache_time,
         nonce: parts.member.as_str().to_owned(),
+    }
+}
+
+pub(super) fn of_checks(parts: &Parts) -> checks::Settings {
+    let clusters = parts.settings.clusters.clone();
+    checks::Settings {
+        parallelism: parts.settings.schedule_parallelism,
+        weights: checks::Weights::new(move |it| clusters.weight_of(it.as_str())),
+        secrets_cache_time: parts.settings.secrets_cache_time,
     }
 }
 
