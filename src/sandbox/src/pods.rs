@@ -14,9 +14,10 @@ mod progress;
 use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::{Container, Pod};
-use tokio::{sync::watch, time::sleep};
+use tokio::time::sleep;
 
 use self::{desk::Desk, progress::Place};
+use crate::signal::Ear;
 
 pub(crate) use self::node::run;
 
@@ -87,7 +88,7 @@ pub struct Run {
     /// How often it was started before.
     pub restarts: u32,
     output: Output,
-    stop: watch::Receiver<bool>,
+    stop: Ear,
 }
 
 impl Run {
@@ -114,7 +115,7 @@ impl Run {
 
     /// Returns when the Pod's deletion is asked for: from now its grace period runs.
     pub async fn asked_to_stop(&self) {
-        if self.stop.clone().wait_for(|it| *it).await.is_err() {
+        if self.stop.clone().told().await.is_err() {
             std::future::pending::<()>().await;
         }
     }

@@ -140,6 +140,8 @@ async fn accept(listener: TcpListener, door: Door) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
+            biased;
+            Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 // Dropped, and so closed.
                 Ok(_) if door.cluster.faults.refuses_all() => {}
@@ -148,7 +150,6 @@ async fn accept(listener: TcpListener, door: Door) {
                 }
                 Err(error) => tracing::warn!(%error, "cannot accept a connection"),
             },
-            Some(_) = connections.join_next() => {}
         }
     }
 }

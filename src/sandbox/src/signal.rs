@@ -61,7 +61,7 @@ impl Drop for Bell {
 }
 
 /// Follows a bell.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Ear {
     bell: Arc<Shared>,
     heard: u64,
@@ -71,6 +71,19 @@ impl Ear {
     /// What was told until now is known.
     pub(crate) fn mark_unchanged(&mut self) {
         self.heard = self.bell.rings.load(Ordering::Acquire);
+    }
+
+    /// Whether anything but nothing was told last.
+    pub(crate) fn is_told(&self) -> bool {
+        self.bell.value.load(Ordering::Acquire) != 0
+    }
+
+    /// Waits until that is so.
+    pub(crate) async fn told(mut self) -> Result<(), Over> {
+        while !self.is_told() {
+            self.changed().await?;
+        }
+        Ok(())
     }
 
     /// Waits until something is told that is not known. Loses nothing when it is dropped.

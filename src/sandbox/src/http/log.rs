@@ -91,6 +91,7 @@ impl Following {
                 return None;
             }
             tokio::select! {
+                biased;
                 grown = self.grew.changed() => grown.ok()?,
                 changed = self.pods.changed() => changed.ok()?,
                 () = self.faults.changed() => {}

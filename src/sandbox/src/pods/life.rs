@@ -9,11 +9,12 @@ use futures::{
     stream::FuturesUnordered,
 };
 use k8s_openapi::api::core::v1::{Container, Pod};
-use tokio::{sync::watch, time::sleep};
+use tokio::time::sleep;
 
 use crate::{
     controllers::pause,
     pods::{Executor, Kind, Outcome, Output, Run, desk::Desk, progress::Place},
+    signal::Ear,
 };
 
 /// A kubelet sees this soon that something has ended.
@@ -27,8 +28,8 @@ pub(super) struct Life<E: Executor> {
     pub(super) desk: Arc<Desk>,
     pub(super) executor: Arc<E>,
     pub(super) pod: Arc<Pod>,
-    /// Whether its deletion was asked for.
-    pub(super) stop: watch::Receiver<bool>,
+    /// Told when its deletion is asked for.
+    pub(super) stop: Ear,
 }
 
 /// Dropped when nothing of the Pod runs any more, however that came.
@@ -50,6 +51,7 @@ impl<E: Executor> Life<E> {
         let limit = self.pod.spec.as_ref().and_then(|it| it.active_deadline_seconds);
         let limit = limit.and_then(|it| u64::try_from(it).ok()).map(Duration::from_secs);
         tokio::select! {
+            biased;
             () = self.containers() => self.desk.close(),
             () = pause(limit) => {
                 let message = "Pod was active on the node longer than the specified deadline";
@@ -80,7 +82,7 @@ impl<E: Executor> Life<E> {
     async fn container(&self, place: Place, container: &Container) -> bool {
         let mut pauses = Pauses::default();
         loop {
-            if *self.stop.borrow() {
+            if self.stop.is_told() {
                 return false;
             }
             let mut ended = None;
@@ -130,7 +132,7 @@ impl<E: Executor> Life<E> {
     fn restarts(&self, place: Place, container: &Container, code: i32) -> bool {
         let policy = self.pod.spec.as_ref().and_then(|it| it.restart_policy.as_deref());
         match place {
-            _ if *self.stop.borrow() => false,
+            _ if self.stop.is_told() => false,
             Place::Init(_) if container.restart_policy.as_deref() == Some("Always") => true,
             Place::Init(_) => code != 0 && policy != Some("Never"),
             Place::Main(_) => match policy {
@@ -178,10 +180,10 @@ impl<E: Executor> Life<E> {
 
     /// Nobody waits for what is to be deleted.
     async fn pause(&self, time: Duration) {
-        let mut stop = self.stop.clone();
         tokio::select! {
+            biased;
+            Ok(()) = self.stop.clone().told() => {}
             () = sleep(time) => {}
-            Ok(_) = stop.wait_for(|it| *it) => {}
         }
     }
 }
@@ -194,6 +196,7 @@ async fn beside<T>(
     let mut work = pin!(work);
     loop {
         tokio::select! {
+            biased;
             done = &mut work => return done,
             Some(_) = sidecars.next() => {}
         }

@@ -1,14 +1,11 @@
 //! Which Pods are here, and which are to go? They are placed as they come, and ended when their time is
 //! over.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tokio::{
-    sync::watch,
-    task::{AbortHandle, JoinSet},
-};
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::{
     api::delete::{Deletion, Propagation},
@@ -21,6 +18,7 @@ use crate::{
         desk::{Desk, NODE},
         life::Life,
     },
+    signal::Bell,
     store::{Key, Stored},
 };
 
@@ -38,7 +36,7 @@ pub(crate) async fn run(cluster: Arc<Cluster>, executor: impl Executor) {
     let mut node = Node {
         cluster,
         executor: Arc::new(executor),
-        placed: HashMap::new(),
+        placed: BTreeMap::new(),
         leaving: Vec::new(),
         tasks: JoinSet::new(),
         seen: None,
@@ -48,6 +46,7 @@ pub(crate) async fn run(cluster: Arc<Cluster>, executor: impl Executor) {
         node.follow();
         let due = node.end_due();
         tokio::select! {
+            biased;
             ended = changed.changed() => if ended.is_err() { return },
             Some(_) = node.tasks.join_next() => {}
             () = pause(due) => {}
@@ -58,7 +57,7 @@ pub(crate) async fn run(cluster: Arc<Cluster>, executor: impl Executor) {
 struct Node<E: Executor> {
     cluster: Arc<Cluster>,
     executor: Arc<E>,
-    placed: HashMap<Key, Placed>,
+    placed: BTreeMap<Key, Placed>,
     /// Of Pods that are gone.
     leaving: Vec<Placed>,
     tasks: JoinSet<()>,
@@ -68,7 +67,8 @@ struct Node<E: Executor> {
 
 struct Placed {
     desk: Arc<Desk>,
-    stop: watch::Sender<bool>,
+    /// Rings when its deletion is asked for.
+    stop: Bell,
     task: AbortHandle,
     /// When it must have ended, if it is to go.
     over: Option<Timestamp>,
@@ -132,12 +132,12 @@ impl<E: Executor> Node<E> {
         let Ok(typed) = serde_json::from_value(pod.clone()) else { return };
         let desk = Arc::new(Desk::new(Arc::clone(&self.cluster), pod));
         desk.place();
-        let (stop, asked) = watch::channel(false);
+        let stop = Bell::new(0);
         let life = Life {
             desk: Arc::clone(&desk),
             executor: Arc::clone(&self.executor),
             pod: Arc::new(typed),
-            stop: asked,
+            stop: stop.subscribe(),
         };
         let task = self.tasks.spawn(life.live());
         self.placed.insert(desk.key().clone(), Placed { desk, stop, task, over: None });
@@ -158,7 +158,7 @@ impl<E: Executor> Node<E> {
     /// The Pod is gone: what belongs to it has a moment left.
     fn leave(&mut self, key: &Key) {
         let Some(mut placed) = self.placed.remove(key) else { return };
-        placed.stop.send_replace(true);
+        placed.stop.send_replace(1);
         let now = self.cluster.now();
         placed.over = Some(now.checked_add(AFTERWARDS).unwrap_or(now));
         self.leaving.push(placed);
@@ -216,7 +216,7 @@ impl Placed {
     fn heed(&mut self, over: Option<Timestamp>) {
         if over.is_some() {
             self.over = over;
-            self.stop.send_replace(true);
+            self.stop.send_replace(1);
         }
     }
 }
