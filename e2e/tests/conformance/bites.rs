@@ -15,6 +15,7 @@ const AT_ONCE: usize = 3;
 /// Each breakage, and a case that does not pass with it.
 const CAUGHT: &[(Breakage, &str)] = &[
     (Breakage::StaleLists, "lists::pages_are_of_one_moment"),
+    (Breakage::EmptyAnswers, "objects::what_is_not_there_is_not_found"),
     (Breakage::RestartedPages, "lists::pages_are_of_one_moment"),
     (Breakage::DeafLabels, "lists::labels_choose"),
     (Breakage::DeafFields, "lists::fields_choose"),
@@ -39,6 +40,7 @@ const CAUGHT: &[(Breakage, &str)] = &[
     (Breakage::PrunedOwners, "ownership::an_update_takes_what_it_changes"),
     (Breakage::SilentConflicts, "ownership::a_conflict_names_the_field_and_its_owner"),
     (Breakage::SharedForce, "ownership::force_takes_the_field"),
+    (Breakage::ReplacedLists, "strategic::keyed_lists_merge_item_by_item"),
     (Breakage::KeptFields, "ownership::a_field_that_is_given_up_goes"),
     (Breakage::FreeFinalizers, "apply::an_apply_to_what_is_being_deleted_adds_no_finalizer"),
     (Breakage::DeafDeletions, "objects::a_deletion_may_be_for_one_uid_alone"),

@@ -81,6 +81,25 @@ async fn a_deletion_may_be_for_one_uid_alone() {
     assert_eq!(ground.get(&path).await.code, 404);
 }
 
+/// What nobody has made is not found: 404 for an object, and for a kind that is not served; what could be there
+/// and is not is an empty list.
+/// <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-uris>
+#[tokio::test]
+async fn what_is_not_there_is_not_found() {
+    let ground = Ground::new().await;
+    let secrets = format!("/api/v1/namespaces/{}/secrets", ground.namespace());
+
+    let object = ground.get(&format!("{secrets}/none")).await;
+    let kind = ground.get(&format!("{secrets}-none")).await;
+    let list = ground.get(&secrets).await;
+
+    assert_eq!((object.code, object.json()["reason"].as_str()), (404, Some("NotFound")));
+    assert_eq!(object.json()["message"], r#"secrets "none" not found"#);
+    assert_eq!((kind.code, kind.json()["reason"].as_str()), (404, Some("NotFound")));
+    assert_eq!((list.code, list.json()["kind"].as_str()), (200, Some("SecretList")));
+    assert_eq!(list.json()["items"], json!([]));
+}
+
 /// A PUT to a name that is not there is no creation for most kinds: 404.
 /// <https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-update>
 #[tokio::test]

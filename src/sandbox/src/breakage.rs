@@ -33,6 +33,8 @@ macro_rules! breakages {
 breakages! {
     /// A list leaves out the last change, and claims to be of now.
     StaleLists = "stale-lists",
+    /// What is not there is answered as an empty list, and no 404.
+    EmptyAnswers = "empty-answers",
     /// Every page of a list is its first.
     RestartedPages = "restarted-pages",
     /// A list does not look at its label selector.
@@ -81,6 +83,8 @@ breakages! {
     SilentConflicts = "silent-conflicts",
     /// A forced apply leaves its fields to those who owned them as well.
     SharedForce = "shared-force",
+    /// A strategic merge patch replaces lists whose items it should merge by their keys.
+    ReplacedLists = "replaced-lists",
     /// What a manager applies no more stays.
     KeptFields = "kept-fields",
     /// An object goes though finalizers hold it.

@@ -4,9 +4,11 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{Call, Draft, Owners, Written, create, read, scale, update},
+    breakage::Breakage,
     object,
     patch::{Format, apply, document, json, merge, strategic, typed},
     refusal::{Cause, Refusal, Result, Subject},
+    schema::Node,
     store::{State, Stored},
 };
 
@@ -47,8 +49,10 @@ fn patched(call: &Call, existing: &Stored, (format, patch): (Format, &Value)) ->
     let mut object = read::present(&call.target, existing);
     match format {
         Format::Strategic => {
-            let node = call.target.version()?.schema.root();
-            strategic::merge(&mut object, patch, Some(node))?;
+            let node: &Node = call.target.version()?.schema.root();
+            // Who knows nothing of a kind's lists can only replace them.
+            let known = Some(node).filter(|_| !call.is_broken(Breakage::ReplacedLists));
+            strategic::merge(&mut object, patch, known)?;
             // The type is known: a patch cannot make it another.
             object["apiVersion"] = call.target.api_version().into();
             object["kind"] = call.resource().kind.as_str().into();

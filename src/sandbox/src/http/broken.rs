@@ -1,10 +1,13 @@
-//! What does a client get whose connection breaks before it has an answer?
+//! What does a client get whose connection breaks before it has an answer, or whose server is broken on purpose?
 
 use std::io;
 
 use axum::body::Body;
 use futures::stream;
 use http::Response;
+
+/// What a server that is broken on purpose answers where nothing is.
+pub(super) const NOTHING: &str = r#"{"kind":"List","apiVersion":"v1","metadata":{},"items":[]}"#;
 
 /// Marks an answer that nobody is to get: over TCP the connection breaks instead.
 #[derive(Debug, Clone, Copy)]
