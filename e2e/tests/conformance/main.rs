@@ -51,6 +51,7 @@ mod pruning;
 mod rbac;
 mod requests;
 mod reviews;
+mod rule_costs;
 mod rules;
 mod scale;
 mod schemas;

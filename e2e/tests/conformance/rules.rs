@@ -14,7 +14,7 @@ fn ruled(properties: &Value, rules: &Value) -> Value {
 }
 
 /// What the server has against a definition with this rule, behind the word that shows the rule.
-async fn refusal_of(ground: &Ground, properties: Value, rule: Value) -> Vec<String> {
+pub(crate) async fn refusal_of(ground: &Ground, properties: Value, rule: Value) -> Vec<String> {
     let schema = ruled(&properties, &json!([rule]));
     let faults = faults_of(ground, &definition(ground, schema)).await;
     let place = "spec.validation.openAPIV3Schema.properties[spec].x-kubernetes-validations[0]";

@@ -4,6 +4,7 @@
 mod cel;
 mod compile;
 mod default;
+mod expression;
 mod formats;
 mod leaf;
 mod lists;

@@ -31,6 +31,8 @@ struct Place<'a> {
     in_metadata: bool,
     /// What keeps it from being known what a value was before.
     no_past: Option<String>,
+    /// How often values are here in one object at most, if there is a limit.
+    often: Option<u64>,
     /// The part as rules see it: branches have none.
     rules: Option<&'a Value>,
 }
@@ -44,6 +46,14 @@ impl<'a> Place<'a> {
         Self { rules: None, ..self.below(step) }
     }
 
+    /// Of each item or entry of the part that is here.
+    fn each(self, schema: &Value) -> Self {
+        let limit = if schema["type"] == "array" { "maxItems" } else { "maxProperties" };
+        let most = schema[limit].as_i64().map(|it| u64::try_from(it).unwrap_or_default());
+        let often = self.often.zip(most).map(|(often, most)| often.saturating_mul(most));
+        Self { often, ..self }
+    }
+
     fn beneath(&self, step: &str, part: &'a Value) -> Self {
         Self { rules: self.rules.map(|_| part), ..self.below(step) }
     }
@@ -53,21 +63,30 @@ impl<'a> Place<'a> {
 struct Found {
     faults: Vec<Cause>,
     of_rules: Vec<Cause>,
+    costs: rules::Costs,
 }
 
 impl Found {
     fn merge(&mut self, other: Self) {
         self.faults.extend(other.faults);
         self.of_rules.extend(other.of_rules);
+        self.costs.extend(other.costs);
     }
 }
 
 /// The faults of a schema's keywords, then, if rules are to be looked at, those of the rules.
 pub(super) fn check(schema: &Value, path: &str, rules: Option<&Value>) -> Vec<Cause> {
-    let place =
-        Place { path: path.to_owned(), no_default: None, in_metadata: false, no_past: None, rules };
+    let place = Place {
+        path: path.to_owned(),
+        no_default: None,
+        in_metadata: false,
+        no_past: None,
+        often: Some(1),
+        rules,
+    };
     let mut found = node(schema, &place, Level::Root);
     found.faults.append(&mut found.of_rules);
+    found.faults.extend(rules::check_costs(found.costs, path));
     found.faults
 }
 
@@ -120,8 +139,8 @@ fn node(schema: &Value, place: &Place<'_>, level: Level) -> Found {
     if found.faults.is_empty()
         && let Some(part) = place.rules
     {
-        let no_past = place.no_past.as_deref();
-        found.of_rules.extend(rules::check(part, path, no_past));
+        let site = rules::Site { path, no_past: place.no_past.as_deref(), often: place.often };
+        found.of_rules.extend(rules::check(part, &site, &mut found.costs));
     }
     found
 }
@@ -134,6 +153,7 @@ fn parts(schema: &Value, place: &Place<'_>, level: Level, found: &mut Found) {
             Some(rules) => place.beneath("additionalProperties", &rules["additionalProperties"]),
             None => place.below("additionalProperties"),
         };
+        place = place.each(schema);
         if place.in_metadata {
             place.no_default = Some(" inside additionalProperties applying to object metadata");
         }
@@ -170,6 +190,7 @@ fn parts(schema: &Value, place: &Place<'_>, level: Level, found: &mut Found) {
             Some(rules) => place.beneath("items", &rules["items"]),
             None => place.below("items"),
         };
+        below = below.each(schema);
         if schema["x-kubernetes-list-type"] != "map" && below.no_past.is_none() {
             below.no_past = Some(place.path.clone());
         }

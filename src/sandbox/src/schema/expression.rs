@@ -1,0 +1,130 @@
+//! What does a rule mean before it is ever asked? Which types its parts have, what it costs at worst, and what is
+//! wrong with it.
+//! ```text
+//! text -> tokens -> parse (macros written out) -> look: types (functions) and cost (sizes of declared parts)
+//! ```
+
+mod cost;
+pub(super) mod declared;
+mod functions;
+mod look;
+mod macros;
+mod parse;
+mod tokens;
+mod types;
+
+use std::sync::Arc;
+
+use self::{declared::Decl, types::Type};
+
+/// The name of what a loop gathers; nobody can write it.
+const GATHERED: &str = "@result";
+
+/// An expression, and where in its text it stands.
+#[derive(Debug, Clone)]
+struct Expr {
+    at: usize,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    /// A value that is written down, and its size.
+    Literal(Type, u64),
+    Ident(String),
+    Select(Box<Expr>, String, Access),
+    Call(Call),
+    List(Vec<Expr>),
+    Map(Vec<(Expr, Expr)>),
+    Loop(Box<Loop>),
+    /// A value that has a name in another expression.
+    Bind(Box<Bind>),
+    /// What no rule has use for: a message of a type with a name.
+    Message(Vec<Expr>),
+}
+
+/// How a field is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Value,
+    Optional,
+    Presence,
+}
+
+#[derive(Debug, Clone)]
+struct Call {
+    name: String,
+    target: Option<Box<Expr>>,
+    arguments: Vec<Expr>,
+}
+
+#[derive(Debug, Clone)]
+struct Loop {
+    range: Expr,
+    /// One, or two: of the place and of what is there.
+    names: Vec<String>,
+    first: Expr,
+    goes_on: Expr,
+    step: Expr,
+    last: Expr,
+}
+
+#[derive(Debug, Clone)]
+struct Bind {
+    name: String,
+    value: Expr,
+    body: Expr,
+}
+
+/// What is known of an expression.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// What is wrong with it, in the words of the compiler.
+    pub(super) faults: Vec<String>,
+    /// Whether it is yes or no, or text, if that is known.
+    pub(super) answer: Answer,
+    /// The worst that asking it once can cost.
+    pub(super) cost: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    YesOrNo,
+    Text,
+    Other,
+    Unknown,
+}
+
+/// Whether there is always a value from before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Past {
+    Certain,
+    Optional,
+}
+
+/// Looks at an expression about a part of a schema. One that cannot be read is the compiler's to refuse.
+pub(super) fn look(source: &str, root: &Arc<Decl>, past: Past) -> Option<Known> {
+    let expression = parse::parse(source)?;
+    let seen = look::Look::new(root, past).whole(&expression);
+    let mut faults = seen.faults;
+    faults.sort_by_key(|it| it.0);
+    faults.dedup();
+    Some(Known {
+        faults: faults.iter().map(|(at, what)| told(source, *at, what)).collect(),
+        answer: seen.answer,
+        cost: seen.cost,
+    })
+}
+
+/// A fault as the compiler shows it: the line, and a caret below the place.
+fn told(source: &str, at: usize, what: &str) -> String {
+    let before = source.get(..at).unwrap_or_default();
+    let line = before.matches('\n').count();
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+    let text = source.split('\n').nth(line).unwrap_or_default();
+    let dots = ".".repeat(column);
+    format!("ERROR: <input>:{}:{}: {what}\n | {text}\n | {dots}^", line + 1, column + 1)
+}
+
+#[cfg(test)]
+mod tests;
