@@ -2,6 +2,7 @@
 //! nothing else.
 
 mod fresh;
+mod known;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use ger_core::admission::{
     self, Decision, Orphan, Served, Slots, Standing, Waiting, Waits, Withdrawn,
 };
 use ger_core::ledger::JobSighting;
-use ger_core::names::{ClusterName, TriggerKey, TriggerKind};
+use ger_core::names::{ClusterName, TriggerKey};
 use ger_core::{job, ledger as core_ledger};
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::fresh::{Copies, Starting};
 use super::error::Error;
+use self::known::Known;
 use super::jobs::Patched;
 use super::{Fleet, ended, jobs, ledger};
 use crate::clock::mono;
@@ -50,6 +52,7 @@ struct Slot {
     copies: Copies,
     /// The slot was gained since the last look: the watch may be behind the last owner's starts.
     is_new: bool,
+    known: known::Memory,
 }
 
 /// A panic in the work on a cluster's slot.
@@ -158,7 +161,8 @@ impl Slot {
         let views = self.views(cluster).await?;
         let limit = fleet.in_force().max_running_jobs();
         self.own_starts.retain(|uid| views.iter().any(|it| it.uid == *uid && it.suspended));
-        let running = running(cluster, &views, &self.own_starts);
+        self.known.begin();
+        let running = running(cluster, &views, (&self.own_starts, &mut self.known));
 
         let is_waiting = |it: &&Arc<JobView>| {
             it.sighting == JobSighting::Suspended && it.started.is_none() && !it.deleting
@@ -246,7 +250,7 @@ impl Slot {
         cluster: &Cluster,
         view: &JobView,
     ) -> Result<Waiting, Orphan> {
-        let known = known(cluster, view);
+        let known = self.known.of(cluster, view);
         let status = known.as_ref().map(|it| (it.uid.as_str(), &it.status));
         let trigger_uid = view.trigger_uid.as_deref().unwrap_or_default();
         let standing =
@@ -381,25 +385,17 @@ fn gauge(fleet: &Fleet, cluster: &Cluster, running: usize, waiting: usize) {
     fleet.metrics.jobs_queue_waiting.with_label_values(&name).set(count(waiting));
 }
 
-/// What the stores know of a Job's trigger: its spec is not judged here.
-struct Known {
-    key: TriggerKey,
-    uid: String,
-    status: TriggerStatus,
-    action: ActionRef,
-}
-
 /// How many Jobs of each trigger run, those included that were started here and do not show it yet. What
 /// only looks like one of ours takes nobody's place, and what Kueue admits has its place there.
 fn running(
     cluster: &Cluster,
     views: &[Arc<JobView>],
-    own_starts: &BTreeSet<String>,
+    (own_starts, known): (&BTreeSet<String>, &mut known::Memory),
 ) -> BTreeMap<TriggerKey, usize> {
     let mut running = BTreeMap::new();
     for view in views {
         let Some((kind, name)) = view.trigger.clone() else { continue };
-        if own_starts.contains(&view.uid) || is_running(cluster, view) {
+        if own_starts.contains(&view.uid) || is_running(cluster, view, known) {
             let (cluster, namespace) = (cluster.name().clone(), view.namespace.clone());
             *running.entry(TriggerKey { cluster, kind, namespace, name }).or_default() += 1;
         }
@@ -407,14 +403,14 @@ fn running(
     running
 }
 
-fn is_running(cluster: &Cluster, view: &JobView) -> bool {
+fn is_running(cluster: &Cluster, view: &JobView, known: &mut known::Memory) -> bool {
     let holds = |known: &Known| {
         let mut unfinished = core_ledger::unfinished(&known.status);
         unfinished.any(|it| it.id == view.run_id && it.job_uid.as_deref() == Some(&view.uid))
     };
     matches!(view.sighting, JobSighting::Running { .. })
         && view.queue != KueueQueue::HandedOver
-        && known(cluster, view).as_ref().is_some_and(holds)
+        && known.of(cluster, view).as_deref().is_some_and(holds)
 }
 
 /// Counts how long a Job waited that is started, by the cluster's clock and ours.
@@ -424,25 +420,6 @@ fn waited(fleet: &Fleet, cluster: &Cluster, view: &JobView) {
     series
         .with_label_values(&[cluster.name().as_str()])
         .observe(waited.unwrap_or_default().max(0.0));
-}
-
-fn known(cluster: &Cluster, view: &JobView) -> Option<Known> {
-    let (kind, name) = view.trigger.clone()?;
-    let (stores, namespace) = (cluster.stores(), view.namespace.clone());
-    let key = TriggerKey { cluster: cluster.name().clone(), kind, namespace, name };
-    let place = Some(view.namespace.as_str());
-    let (meta, status, action) = match kind {
-        TriggerKind::Schedule => {
-            let found = stores.schedule_triggers.find(place, &key.name)?.unfold()?;
-            (found.metadata, found.status, found.spec.action)
-        }
-        TriggerKind::Webhook => {
-            let found = stores.webhook_triggers.find(place, &key.name)?.unfold()?;
-            (found.metadata, found.status, found.spec.action)
-        }
-    };
-    let (uid, status) = (meta.uid.unwrap_or_default(), status.unwrap_or_default());
-    Some(Known { key, uid, status, action })
 }
 
 /// How long a Job of this trigger may wait: its Action's own time, else the configured one.
