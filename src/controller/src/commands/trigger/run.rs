@@ -61,7 +61,7 @@ impl Asked for WebhookTrigger {
     const KIND: TriggerKind = TriggerKind::Webhook;
 
     fn parts(self) -> (TriggerStatus, Vec<String>, bool) {
-        (self.status.unwrap_or_default(), self.spec.sources.names, false)
+        (self.status.unwrap_or_default(), self.spec.sources.names, self.spec.suspend)
     }
 }
 

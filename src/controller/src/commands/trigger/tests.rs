@@ -1,7 +1,7 @@
 //! What is typed, and what is asked of the API by it; how a run goes on is told by the stories.
 
 use clap::Parser as _;
-use ger_api::ScheduleTrigger;
+use ger_api::{ScheduleTrigger, WebhookTrigger};
 use ger_core::plan::{FORCE, RUN_AT, RUN_SOURCES};
 use kube::api::PostParams;
 use kube::{Api, Client, ResourceExt as _};
@@ -89,6 +89,27 @@ async fn what_cannot_run_is_said_before_anything_is_asked() {
     assert!(matches!(missing, Err(Error::Missing { .. })), "{missing:?}");
     assert!(matches!(elsewhere, Err(Error::Missing { .. })), "{elsewhere:?}");
     assert!(triggers.get("deploy").await.unwrap().annotations().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_trigger_that_is_suspended_is_not_asked_either() {
+    let client = cluster(&json!({})).await;
+    let trigger: WebhookTrigger = serde_json::from_value(json!({
+        "apiVersion": "git-events-runner.rs/v1alpha1", "kind": "WebhookTrigger",
+        "metadata": { "name": "hooked", "namespace": "default" },
+        "spec": {
+            "sources": { "names": ["app"] }, "webhook": {}, "suspend": true,
+            "action": { "name": "run" },
+        },
+    }))
+    .unwrap();
+    let triggers: Api<WebhookTrigger> = Api::default_namespaced(client.clone());
+    triggers.create(&PostParams::default(), &trigger).await.unwrap();
+
+    let (suspended, _) = asked(&client, "run hooked").await;
+
+    assert!(matches!(suspended, Err(Error::Suspended { .. })), "{suspended:?}");
+    assert!(triggers.get("hooked").await.unwrap().annotations().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
