@@ -38,9 +38,9 @@ impl Cluster {
         &self.kubeconfig
     }
 
-    /// Creates triggers of the sources and the action that are there.
-    pub(crate) fn seed_more(&mut self, count: usize) -> anyhow::Result<()> {
-        self.peer.ask(&format!("{count}"))?;
+    /// Creates triggers of the sources and the action that are there, which have run this commit.
+    pub(crate) fn seed_more(&mut self, count: usize, commit: &str) -> anyhow::Result<()> {
+        self.peer.ask(&format!("{count}  {commit}"))?;
         Ok(())
     }
 

@@ -106,7 +106,7 @@ pub(crate) fn measure(remotes: &Remotes) -> anyhow::Result<Hooks> {
     let after = peer.ask("memory")?.as_u64().context("no memory")?;
     let beside_idle = runtime.block_on(load::beside_idle(hooks, utility, IDLE, &ignored))?;
 
-    cluster.seed_more(CHECKED)?;
+    cluster.seed_more(CHECKED, remotes.commit())?;
     peer.ask("settle")?;
     for (title, code, aim, call) in [
         ("202, while 1,000 triggers are checked", 202, 5_000, &accepted),
