@@ -3,6 +3,7 @@
 //! A cluster is a sandbox over TCP, or an etcd and an API server where `KUBEBUILDER_ASSETS` has them.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use git_events_runner::rights::Reach;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use kube_sandbox::{Sandbox, Server};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -208,6 +209,11 @@ impl World {
 
     /// The same as one of several: each has a name, by which it logs and holds its Leases.
     pub async fn run_as(&self, hub: &Site, name: &str) -> Program {
+        self.run_with(hub, name, &[]).await
+    }
+
+    /// The same, with more in its environment.
+    pub async fn run_with(&self, hub: &Site, name: &str, environment: &[(&str, &str)]) -> Program {
         // Bound for a moment: the program binds it right after.
         let free = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port is found");
         let port = free.local_addr().expect("it is bound").port();
@@ -222,6 +228,7 @@ impl World {
             .args(["--webhooks-address", "127.0.0.1", "--webhooks-port", "0"])
             .env("KUBECONFIG", &hub.controller)
             .env("POD_NAME", name)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
@@ -258,6 +265,19 @@ impl Program {
             self.http("/ready").await.filter(|(status, _)| *status == 200)
         });
         assert!(ready.await.is_some(), "it is not ready:\n{}", self.log());
+    }
+
+    /// Where it is called, as it says itself.
+    pub fn hooks(&self) -> SocketAddr {
+        let log = self.log();
+        let mut lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
+        let said = lines.find_map(|it| it["webhooks"].as_str().and_then(|it| it.parse().ok()));
+        said.unwrap_or_else(|| panic!("it does not say where it is called:\n{log}"))
+    }
+
+    /// Where its probes and metrics are.
+    pub fn utility(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
     /// What it logged so far.

@@ -1,11 +1,18 @@
 //! What does a person at a command line get? A run that is asked for, followed to its end.
 
+use std::process::Stdio;
+
 use clap::Parser as _;
 use e2e::objects::APPS;
+use e2e::real::{Site, World};
 use e2e::{Cluster, Fleet, Work, secs, story, trigger};
 use ger_api::status::RunPhase;
 use git_events_runner::clock::Clock;
 use git_events_runner::commands::trigger as commands;
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::real::{OURS, PROGRAM, apply_all, next, put};
 
 /// What is typed behind `git-events-runner trigger`.
 #[derive(Debug, clap::Parser)]
@@ -103,5 +110,47 @@ fn the_list_says_how_triggers_are_doing() {
         let line = |name: &str| said.lines().find(|it| it.contains(name)).unwrap().to_owned();
         assert!(line("deploy").ends_with("True"), "{said}");
         assert!(line("lost").contains("SourceMissing: "), "{said}");
+    });
+}
+
+/// Runs the program itself, and gives its exit code and what it printed.
+async fn run(site: &Site, arguments: &[&str]) -> (Option<i32>, String) {
+    let command = Command::new(PROGRAM)
+        .args(arguments)
+        .env("KUBECONFIG", &site.kubeconfig)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(secs(90), command).await.expect("it ends in time").unwrap();
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&printed).into_owned())
+}
+
+/// Who waits sees what the worker prints, line by line, and ends with the worker's code.
+#[test]
+fn the_worker_s_log_is_printed_and_its_exit_code_is_the_command_s() {
+    story!(Real, async {
+        let mut world = World::start(PROGRAM).await;
+        let hub = world.site("hub").await;
+        world.git.create_repo("app.git", &[("message.txt", "one")]).await.unwrap();
+        apply_all(&hub, &world.git.url("app.git")).await;
+        let mut program = world.run(&hub).await;
+        program.ready().await;
+        next(&mut world).await;
+        let follow = ["trigger", "run", "app", "-n", APPS, "--force", "--wait", "--logs"];
+
+        let (good, of_good) = run(&hub, &follow).await;
+        let script = "echo first; sleep 1; cat message.txt; echo; exit 7";
+        let job = json!({ "command": ["sh", "-c"], "args": [script] });
+        put(&hub, OURS, "Action", "print", json!({ "spec": { "actionJob": job } })).await;
+        let (bad, of_bad) = run(&hub, &follow).await;
+
+        assert_eq!(good, Some(0), "{of_good}");
+        assert!(of_good.lines().any(|it| it == "one"), "{of_good}");
+        assert!(of_good.contains("of source app: Succeeded"), "{of_good}");
+        assert_eq!(bad, Some(7), "{of_bad}");
+        let at = |line: &str| of_bad.lines().position(|it| it == line);
+        assert!(at("first").is_some() && at("first") < at("one"), "{of_bad}");
+        assert!(of_bad.contains("of source app: Failed"), "{of_bad}");
     });
 }

@@ -1,8 +1,10 @@
 //! Does a webhook that was accepted become its run, once, whatever happens; and is everything else refused?
 
 mod attacks;
+mod floods;
 mod forges;
 mod rules;
+mod timing;
 
 use e2e::objects::secret;
 use e2e::{Fleet, Repo, Step, hook, mins, post, secs, story};

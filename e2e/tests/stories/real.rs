@@ -156,12 +156,13 @@ pub(crate) async fn put(site: &Site, version: &str, kind: &str, name: &str, rest
     apply(&site.admin(), &object(version, kind, name, rest)).await;
 }
 
-async fn apply(client: &Client, object: &Value) {
+pub(crate) async fn apply(client: &Client, object: &Value) {
     let version = object["apiVersion"].as_str().unwrap();
     let (group, version) = version.split_once('/').unwrap_or(("", version));
     let kind = GroupVersionKind::gvk(group, version, object["kind"].as_str().unwrap());
+    let namespace = object["metadata"]["namespace"].as_str().unwrap_or(APPS);
     let api: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), APPS, &ApiResource::from_gvk(&kind));
+        Api::namespaced_with(client.clone(), namespace, &ApiResource::from_gvk(&kind));
     let params = PatchParams::apply("story").force();
     let name = object["metadata"]["name"].as_str().unwrap();
     api.patch(name, &params, &Patch::Apply(object)).await.unwrap();

@@ -194,6 +194,8 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let utility = crate::utility::listen(settings.utility).await?;
     let webhooks = crate::webhooks::listen(settings.webhooks.listen).await?;
     let clock = Clock::system();
+    let addresses = (webhooks.local_addr()?, utility.local_addr()?);
+    tracing::info!(webhooks = %addresses.0, utility = %addresses.1, "listening");
     let parts = replica::Parts {
         member: MemberId::new(replica::member_name(&clock)),
         namespace,

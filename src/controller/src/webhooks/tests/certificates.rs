@@ -3,6 +3,10 @@
 use std::path::Path;
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::{Api, Client};
+use kube_sandbox::Sandbox;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::client::TlsStream;
@@ -10,13 +14,31 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::super::tls::{self, Current, Origin};
 use super::*;
+use crate::config::Certificate;
 
-/// A certificate that vouches for itself, and its key.
-fn make(folder: &Path) -> CertificateDer<'static> {
+/// A certificate that vouches for itself, and its key: both as PEM, and what is to be trusted.
+fn pair() -> (String, String, CertificateDer<'static>) {
     let made = rcgen::generate_simple_self_signed(vec!["hooks.test".to_owned()]).unwrap();
-    std::fs::write(folder.join("tls.crt"), made.cert.pem()).unwrap();
-    std::fs::write(folder.join("tls.key"), made.signing_key.serialize_pem()).unwrap();
-    made.cert.der().clone()
+    (made.cert.pem(), made.signing_key.serialize_pem(), made.cert.der().clone())
+}
+
+fn make(folder: &Path) -> CertificateDer<'static> {
+    let (certificate, key, trusted) = pair();
+    std::fs::write(folder.join("tls.crt"), certificate).unwrap();
+    std::fs::write(folder.join("tls.key"), key).unwrap();
+    trusted
+}
+
+/// Puts a new certificate into a Secret of the hub, as cert-manager does.
+async fn renew(secrets: &Api<Secret>) -> CertificateDer<'static> {
+    let (certificate, key, trusted) = pair();
+    let secret = serde_json::json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "hooks-tls" },
+        "type": "kubernetes.io/tls", "stringData": { "tls.crt": certificate, "tls.key": key },
+    });
+    let params = PatchParams::apply("cert-manager");
+    secrets.patch("hooks-tls", &params, &Patch::Apply(&secret)).await.unwrap();
+    trusted
 }
 
 struct Served {
@@ -28,13 +50,17 @@ struct Served {
 
 impl Served {
     fn new() -> Self {
-        drop(rustls::crypto::ring::default_provider().install_default());
         let folder = tempfile::tempdir().unwrap();
-        let current = Arc::new(Current::default());
         let origin = Origin::Files {
             certificate: folder.path().join("tls.crt"),
             key: folder.path().join("tls.key"),
         };
+        Self::from(origin, folder)
+    }
+
+    fn from(origin: Origin, folder: tempfile::TempDir) -> Self {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let current = Arc::new(Current::default());
         let tls = Some(TlsAcceptor::from(tls::config(Arc::clone(&current))));
         let door = Door { tls, ..door(8) };
         let mut following = JoinSet::new();
@@ -97,6 +123,37 @@ async fn a_new_certificate_is_served_and_no_connection_drops() {
     assert!(served.connect(&old, b"http/1.1").await.is_err(), "the old one is not shown any more");
     stays.write_all(CALL).await.unwrap();
     assert!(one_answer(&mut stays).await.starts_with("HTTP/1.1 202 "), "it was there before");
+}
+
+/// A Secret that does not exist yet, is made, is renewed, and is broken for a while.
+#[tokio::test(start_paused = true)]
+async fn a_certificate_of_a_secret_is_served_and_reloaded_when_it_is_renewed() {
+    let sandbox = Sandbox::new("hub");
+    let hub = Client::new(sandbox.client_router("test"), "default");
+    let secrets: Api<Secret> = Api::default_namespaced(hub.clone());
+    let certificate = Certificate::Secret { name: "hooks-tls".to_owned(), namespace: None };
+    let origin = Origin::of(&certificate, hub, "default");
+    let served = Served::from(origin, tempfile::tempdir().unwrap());
+    served.until_loaded("error", 1).await;
+    let old = renew(&secrets).await;
+    served.until_loaded("ok", 1).await;
+    let (mut stays, _one) = served.connect(&old, b"http/1.1").await.unwrap();
+    stays.write_all(CALL).await.unwrap();
+    assert!(one_answer(&mut stays).await.starts_with("HTTP/1.1 202 "));
+
+    let new = renew(&secrets).await;
+    served.until_loaded("ok", 2).await;
+
+    let (mut comes, _two) = served.connect(&new, b"http/1.1").await.unwrap();
+    comes.write_all(CALL).await.unwrap();
+    assert!(one_answer(&mut comes).await.starts_with("HTTP/1.1 202 "));
+    assert!(served.connect(&old, b"http/1.1").await.is_err(), "the old one is not shown any more");
+    stays.write_all(CALL).await.unwrap();
+    assert!(one_answer(&mut stays).await.starts_with("HTTP/1.1 202 "), "it was there before");
+    let errors = served.loads("error");
+    secrets.delete("hooks-tls", &DeleteParams::default()).await.unwrap();
+    served.until_loaded("error", errors + 1).await;
+    assert!(served.connect(&new, b"http/1.1").await.is_ok(), "the last good one is kept");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,58 @@
+//! What do answers tell by the time they take? In CPU time of this thread, which nobody else's work disturbs.
+
+use std::time::Duration;
+
+use e2e::{post, story};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::{Ground, SECRET};
+
+/// So that what is compared is the verification, and not the rest.
+const BODY: usize = 256 << 10;
+const ROUNDS: usize = 15;
+
+fn cpu() -> Duration {
+    let it = clock_gettime(ClockId::ThreadCPUTime);
+    let (seconds, nanos) = (u64::try_from(it.tv_sec), u32::try_from(it.tv_nsec));
+    Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
+}
+
+/// A10: the time of an answer does not tell whether a trigger, its cluster or its source is there.
+#[test]
+fn a10_what_is_not_there_takes_a_stranger_as_long_as_what_is() {
+    story!(Virtual, async {
+        let it = Ground::new().await;
+        let paths = [
+            ("/apps/deploy/app", 403),
+            ("/apps/deploy/none", 403),
+            ("/apps/none/app", 404),
+            ("/none/deploy/app", 404),
+            ("/clusters/none/apps/deploy/app", 404),
+        ];
+        let body = "x".repeat(BODY);
+        let mut times = vec![Vec::new(); paths.len()];
+
+        for _ in 0..ROUNDS {
+            for ((path, code), times) in paths.iter().zip(&mut times) {
+                let call = post(path).body(body.clone()).signed(&format!("not {SECRET}"));
+                let begun = cpu();
+                let told = it.fleet.called(&call).await;
+                times.push(cpu().saturating_sub(begun));
+                assert_eq!(told.code, *code, "{path}");
+            }
+        }
+
+        let middle = |times: &mut Vec<Duration>| {
+            times.sort_unstable();
+            times[ROUNDS / 2].as_secs_f64()
+        };
+        let middles: Vec<f64> = times.iter_mut().map(middle).collect();
+        for ((path, _), took) in paths.iter().zip(&middles) {
+            let ratio = took / middles[0];
+            assert!(
+                (0.7..1.4).contains(&ratio),
+                "{path} takes {ratio:.2} times as long: {middles:?}"
+            );
+        }
+    });
+}
