@@ -10,6 +10,7 @@ use ger_api::{Action, GitRepo, ScheduleTrigger};
 use ger_core::job::{self, JobInput, JobSettings};
 use ger_core::names::ClusterName;
 use ger_core::plan::{Plan, Source};
+use ger_core::trace;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use kube::api::PostParams;
@@ -113,6 +114,7 @@ fn job_of(action: &Action) -> Job {
         settings: &JobSettings::default(),
         cloner_env: &[("GER_CLONE_URI".to_owned(), "https://git.test/app".to_owned())],
         shard_transitions: Some(1),
+        trace: Some(trace::of_run(&run.id)),
     });
     built.unwrap().job
 }

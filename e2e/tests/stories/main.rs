@@ -28,4 +28,5 @@ mod refusals;
 mod shards;
 mod takeover;
 mod threats;
+mod traces;
 mod transports;

@@ -2,6 +2,7 @@
 
 mod action;
 mod clusters;
+mod collector;
 mod pattern;
 mod runtime;
 mod webhooks;
@@ -17,6 +18,7 @@ use ger_core::names::ShardCount;
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::Labelled;
+use crate::traces;
 
 pub use self::action::Action;
 pub use self::clusters::{Clusters, Each, Form, Hub, Limits};
@@ -44,6 +46,9 @@ pub enum Error {
 
     #[error("{flag} is refused")]
     Rate { flag: &'static str, source: ger_core::webhook::InvalidRate },
+
+    #[error("--otlp-endpoint is refused")]
+    Traces { source: traces::Invalid },
 
     #[error("{flag} is refused: {why}")]
     Webhooks { flag: &'static str, why: String },
@@ -137,6 +142,16 @@ pub struct Flags {
     #[arg(short, long, num_args = 0..=1, default_missing_value = "true")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub json_logs: Option<bool>,
+
+    /// The collector of traces, such as `http://collector:4317`: without one there are no traces.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp_endpoint: Option<String>,
+
+    /// How the collector is spoken to, `grpc` or `http/protobuf`: if not said, the latter on port 4318.
+    #[arg(long)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp_protocol: Option<String>,
 
     /// Accept spokes on loopback and link-local addresses: for development and tests.
     #[arg(long, num_args = 0..=1, default_missing_value = "true")]
@@ -263,6 +278,8 @@ pub struct Settings {
     pub lease_renew: Duration,
     pub shards: ShardCount,
     pub json_logs: LogFormat,
+    /// Where traces are told; off without.
+    pub traces: Option<traces::Target>,
     pub loopback_clusters: Policy,
     pub insecure_kubeconfig_tls: Policy,
     /// The ConfigMap with the dynamic configuration.
@@ -302,11 +319,12 @@ impl Settings {
             })?;
             figment = figment.merge(Serialized::defaults(read));
         }
-        let merged: Flags = figment
+        let mut merged: Flags = figment
             .merge(Env::prefixed(ENVIRONMENT).filter(|it| is_flag(it.as_str())))
             .merge(Serialized::defaults(flags))
             .extract()
             .map_err(|source| Error::Merge { message: source.to_string() })?;
+        collector::as_others_say_it(&mut merged, |name| std::env::var(name).ok());
         Self::from_flags(merged)
     }
 
@@ -322,6 +340,7 @@ impl Settings {
         Ok(Self {
             ignored: ignored(&flags),
             webhooks: Webhooks::of(&flags)?,
+            traces: collector::of(&flags)?,
             namespace: flags.namespace,
             utility: SocketAddr::new(
                 flags.utility_address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),

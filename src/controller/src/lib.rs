@@ -14,5 +14,6 @@ pub mod rights;
 pub mod runs;
 pub mod schedule;
 pub mod shards;
+pub mod traces;
 pub mod utility;
 pub mod webhooks;

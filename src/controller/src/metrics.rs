@@ -73,6 +73,7 @@ pub struct Metrics {
     pub config_reloads_total: IntCounterVec,
     pub problems_total: IntCounterVec,
     pub events_dropped_total: IntCounterVec,
+    pub trace_spans_total: IntCounterVec,
     pub process_start_time_seconds: Gauge,
 }
 
@@ -271,6 +272,11 @@ impl Metrics {
                 "events_dropped_total",
                 "Events that were not published, for they repeat what was said or are too many",
                 &["cluster"],
+            )?,
+            trace_spans_total: made.counters(
+                "trace_spans_total",
+                "steps of runs that were told to the collector of traces, and that were lost",
+                &["result"],
             )?,
             process_start_time_seconds: made.float_gauge(
                 "process_start_time_seconds",

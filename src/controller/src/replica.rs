@@ -29,7 +29,7 @@ use crate::clusters::{self, Connect, State};
 use crate::config::{self, Policy, Settings};
 use crate::metrics::Metrics;
 use crate::runs::{self, Fleet};
-use crate::{schedule, shards, utility, webhooks};
+use crate::{schedule, shards, traces, utility, webhooks};
 
 /// Notices that wait to be published. They are courtesies: what does not fit is only logged.
 const NOTICES: usize = 256;
@@ -41,6 +41,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub enum Error {
     #[error("the metrics cannot be registered")]
     Metrics { source: crate::metrics::Invalid },
+
+    #[error("traces cannot be told")]
+    Traces { source: traces::Invalid },
 
     #[error("the timer queue stopped")]
     Schedule { source: schedule::Panicked },
@@ -155,6 +158,7 @@ pub fn start(
     let (prefix, labelled) = (&parts.settings.metrics_prefix, parts.settings.metrics_labelled);
     let metrics =
         Metrics::labelled(prefix, labelled).map_err(|source| Error::Metrics { source })?;
+    let (told, telling) = parts::traces(&parts, &metrics)?;
     let events = clusters::Events::default();
     let (notices_sender, notices) = mpsc::channel(NOTICES);
     // Watches and Leases outlive the work, so that it can end in order.
@@ -199,6 +203,7 @@ pub fn start(
         ),
         clock: parts.clock.clone(),
         metrics: metrics.clone(),
+        traces: told,
         config: live.clone(),
         admission: runs::Bell::default(),
         told: Mutex::default(),
@@ -221,7 +226,8 @@ pub fn start(
     });
     let hub = parts.hub.requests;
     let tasks = Tasks { fleet, handle: handle.clone(), stop, late, hub, follower };
-    let running = tasks.run((watching, holding, calls), (events, notices), parts.utility);
+    let running =
+        tasks.run((watching, holding, calls), (events, notices), (parts.utility, telling));
     Ok((handle, running))
 }
 
@@ -243,10 +249,11 @@ impl Tasks {
             impl Future<Output = Result<(), webhooks::Error>> + Send + 'static,
         ),
         (events, notices): (clusters::Events, mpsc::Receiver<clusters::Notice>),
-        utility: Option<TcpListener>,
+        (utility, mut telling): (Option<TcpListener>, parts::Telling),
     ) -> Result<(), Error> {
         let mut working: JoinSet<Result<(), Error>> = JoinSet::new();
         let mut serving: JoinSet<Result<(), Error>> = JoinSet::new();
+        telling.begin();
         let (fleet, stop) = (&self.fleet, &self.stop);
 
         // Nothing is made by defaults where a ConfigMap says otherwise.
@@ -278,7 +285,7 @@ impl Tasks {
             serving.spawn(async { served.await.map_err(|source| Error::Utility { source }) });
         }
 
-        let ended = self.supervise(&mut working, &mut serving).await;
+        let ended = self.supervise(&mut working, &mut serving, &mut telling).await;
         self.handle.stopping.store(true, Ordering::SeqCst);
         self.stop.cancel();
         let drained = tokio::time::timeout(DRAIN, all_of(&mut working)).await;
@@ -287,6 +294,7 @@ impl Tasks {
                 "work was still in flight after {DRAIN:?}; it is taken up by its next owner"
             );
         }
+        telling.end().await;
         self.late.cancel();
         serving.shutdown().await;
         working.shutdown().await;
@@ -298,12 +306,14 @@ impl Tasks {
         &self,
         working: &mut JoinSet<Result<(), Error>>,
         serving: &mut JoinSet<Result<(), Error>>,
+        telling: &mut parts::Telling,
     ) -> Result<(), Error> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Ok(()),
             Some(ended) = working.join_next() => flatten(ended),
             Some(ended) = serving.join_next() => flatten(ended),
+            Err(source) = telling.panicked() => Err(Error::Panicked { source }),
         }
     }
 

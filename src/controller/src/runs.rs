@@ -26,7 +26,7 @@ pub use self::bell::Bell;
 pub use self::error::{Error, Remedy};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::{checks, clusters, config, shards};
+use crate::{checks, clusters, config, shards, traces};
 
 /// What the work on triggers needs: one for each replica.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ pub struct Fleet {
     pub checks: checks::Handle,
     pub clock: Clock,
     pub metrics: Metrics,
+    pub traces: traces::Handle,
     /// The dynamic configuration.
     pub config: config::Live,
     /// Rung when a Job may be waiting to be started.

@@ -14,6 +14,7 @@ mod fire;
 mod memory;
 mod outcome;
 mod queue;
+mod traced;
 mod turns;
 
 use std::collections::BTreeMap;

@@ -20,6 +20,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod traced;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

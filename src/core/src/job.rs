@@ -16,6 +16,7 @@ use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, PodSpec, PodTemplateSpec,
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use crate::plan::{Plan, Reason, Source, WrongConfig, reference_parts};
+use crate::trace::TraceId;
 
 mod cloner;
 mod credentials;
@@ -110,6 +111,8 @@ pub struct JobInput<'a> {
     pub cloner_env: &'a [(String, String)],
     /// How often the shard changed hands: under which claim this Job was made.
     pub shard_transitions: Option<i32>,
+    /// The trace that tells of the run, where traces are told.
+    pub trace: Option<TraceId>,
 }
 
 /// A Job, and what must exist before it may start.

@@ -19,4 +19,5 @@ pub mod reach;
 pub mod ring;
 pub mod schedule;
 pub mod telling;
+pub mod trace;
 pub mod webhook;

@@ -16,6 +16,7 @@ use ger_core::admission::{
 };
 use ger_core::ledger::JobSighting;
 use ger_core::names::{ClusterName, TriggerKey};
+use ger_core::trace::Step;
 use ger_core::{job, ledger as core_ledger};
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
@@ -26,12 +27,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::fresh::{Copies, Starting};
-use super::error::Error;
 use self::known::Known;
+use super::error::Error;
 use super::jobs::Patched;
 use super::{Fleet, ended, jobs, ledger};
 use crate::clock::mono;
 use crate::clusters::{Cluster, JobView, KueueQueue};
+use crate::traces::Span;
 
 /// Waiting times are looked at this often, without anybody's signal.
 const LOOK: Duration = Duration::from_secs(1);
@@ -50,9 +52,9 @@ struct Slot {
     own_starts: BTreeSet<String>,
     served: Served,
     copies: Copies,
+    known: known::Memory,
     /// The slot was gained since the last look: the watch may be behind the last owner's starts.
     is_new: bool,
-    known: known::Memory,
 }
 
 /// A panic in the work on a cluster's slot.
@@ -306,16 +308,20 @@ impl Slot {
         if jobs::patch(cluster, view, change).await? == Patched::No {
             return Ok(());
         }
+        let trace_id = fleet.traces.of(run_id).map(tracing::field::display);
         match queue {
             None => {
                 self.own_starts.insert(view.uid.clone());
                 waited(fleet, cluster, view);
-                tracing::info!(%trigger, run = run_id, job = view.name, "job started");
+                tracing::info!(%trigger, run = run_id, trace_id, job = view.name, "job started");
             }
             Some(queue) => {
-                tracing::info!(%trigger, run = run_id, job = view.name, queue, "job handed over to Kueue");
+                tracing::info!(%trigger, run = run_id, trace_id, job = view.name, queue, "job handed over to Kueue");
             }
         }
+        let now = fleet.clock.now();
+        let waited = (view.created.unwrap_or(now), now);
+        fleet.traces.tell(|| Span::new(trigger, run, Step::Admission, waited));
         Ok(())
     }
 
@@ -362,9 +368,10 @@ async fn expire(
     if written.outcome == ledger::Moved::Yes {
         let recorded = &written.trigger;
         if let Some(run) = recorded.status.runs.iter().find(|it| it.id == run_id) {
-            ended::count(&fleet.metrics, recorded, run, RunPhase::Expired);
+            ended::count(fleet, recorded, run, RunPhase::Expired);
         }
-        tracing::warn!(%trigger, run = run_id, job = view.name, "expired: it waited too long");
+        let trace_id = fleet.traces.of(run_id).map(tracing::field::display);
+        tracing::warn!(%trigger, run = run_id, trace_id, job = view.name, "expired: it waited too long");
     }
     let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), &view.namespace);
     let read = jobs.get_opt(&view.name).await;

@@ -1,19 +1,25 @@
-//! What is counted when a run comes to its end? Once, by whoever recorded it.
+//! What is counted and told when a run comes to its end? Once, by whoever recorded it.
 
 use std::time::Duration;
 
 use ger_api::status::{Run, RunPhase};
 use ger_core::job::action_kind;
 use ger_core::plan::source_kind;
+use ger_core::trace::Step;
 
+use super::Fleet;
 use super::trigger::Trigger;
-use crate::metrics::{Completed, Metrics, Ran};
+use crate::metrics::{Completed, Ran};
+use crate::traces::Span;
 
 /// Counts a run of a trigger that is in this phase from now on; the trigger is as it was recorded.
-pub(crate) fn count(metrics: &Metrics, trigger: &Trigger, run: &Run, phase: RunPhase) {
+pub(crate) fn count(fleet: &Fleet, trigger: &Trigger, run: &Run, phase: RunPhase) {
+    let metrics = &fleet.metrics;
     let (reason, name) = (format!("{:?}", run.reason), format!("{phase:?}"));
     let labels = [trigger.key.cluster.as_str(), reason.as_str(), name.as_str()];
     metrics.runs_total.with_label_values(&labels).inc();
+    let recorded = trigger.status.runs.iter().find(|it| it.id == run.id).unwrap_or(run);
+    fleet.traces.tell(|| last_step(fleet, trigger, recorded, phase));
 
     let (Some(how), Ok(plan)) = (completed(run, phase), &trigger.plan) else { return };
     let ran = Ran {
@@ -22,11 +28,32 @@ pub(crate) fn count(metrics: &Metrics, trigger: &Trigger, run: &Run, phase: RunP
         action_kind: action_kind(plan.action.kind),
         action: plan.action.name.clone(),
     };
-    let recorded = trigger.status.runs.iter().find(|it| it.id == run.id).unwrap_or(run);
     let took = recorded.started_at.zip(recorded.finished_at);
     let took = took.and_then(|(from, to)| Duration::try_from(to.duration_since(from)).ok());
     let took = took.filter(|_| matches!(how, Completed::Succeed | Completed::Failed));
     metrics.jobs.completed(&trigger.key, ran, how, took);
+}
+
+/// The end of a run's trace.
+fn last_step(fleet: &Fleet, trigger: &Trigger, run: &Run, phase: RunPhase) -> Span {
+    let ended = run.finished_at.unwrap_or_else(|| fleet.clock.now());
+    let (step, began) = match run.started_at {
+        Some(began) => (Step::Job, began),
+        None => (Step::End, ended),
+    };
+    let span = Span::new(&trigger.key, run, step, (began, ended));
+    match phase {
+        RunPhase::Failed | RunPhase::Expired | RunPhase::Deleted => {
+            span.failed(run.message.clone().unwrap_or_else(|| format!("{phase:?}")))
+        }
+        RunPhase::Succeeded
+        | RunPhase::Skipped
+        | RunPhase::Unchanged
+        | RunPhase::Requested
+        | RunPhase::Pending
+        | RunPhase::Queued
+        | RunPhase::Running => span,
+    }
 }
 
 /// How a run's Job ended, in the original's words; none where there was to be no Job.

@@ -222,6 +222,7 @@ fn build(
         settings: &in_force.jobs,
         cloner_env: &cloner_env,
         shard_transitions: Some(shard_transitions),
+        trace: fleet.traces.of(&run.id),
     })?;
     // It may wait for a place first.
     let lasting = action.waiting_timeout(&in_force.jobs).saturating_add(contract::DEFAULT_TIMEOUT);

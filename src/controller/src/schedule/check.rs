@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::fire::Turn;
 use super::memory::{OfSource, Seen, backoff};
+use super::traced::Period;
 use crate::checks::{Asked, Placed};
 use crate::runs::ledger::{Step, swap};
 use crate::runs::sources::{self, Found};
@@ -29,6 +30,8 @@ struct Question {
     firing: Firing,
     /// What is on record of the source: the answer is compared with it.
     record: Option<CheckedSource>,
+    /// When it was asked, and answered.
+    asked: Period,
 }
 
 /// Whether a source is to be asked apart from the trigger's own times.
@@ -188,16 +191,19 @@ impl Turn<'_> {
         let status = &self.trigger.status;
         let basis = ledger::basis(plan, status, name, &found.fingerprint);
         let record = status.checked_sources.get(name).map(|it| it.as_ref().clone());
-        Question { seen: seen(plan, &found), found, basis, firing, record }
+        let now = self.fleet.clock.now();
+        Question { seen: seen(plan, &found), found, basis, firing, record, asked: (now, now) }
     }
 
     async fn ask_all(&mut self, plan: &Plan, questions: Vec<Question>) -> Result<(), Error> {
         let (fleet, cluster) = (self.fleet, self.cluster.clone());
         let namespace = self.key.namespace.clone();
-        let ask = |question: Question| {
+        let ask = |mut question: Question| {
             let asked = (fleet, &cluster, namespace.as_str());
             async move {
+                let began = fleet.clock.now();
                 let answer = head(asked, plan, &question).await;
+                question.asked = (began, fleet.clock.now());
                 (question, answer)
             }
         };
@@ -249,6 +255,7 @@ impl Turn<'_> {
             answer,
             cautions: self.cautions(plan),
         };
+        let (waiting, decided) = (self.waiting_for(&name), self.fleet.clock.now());
         let told = self.decide(plan, &name, &check).await?;
         self.await_commit(&name, &check.answer);
         if !matches!(told, Told::Verdict(Verdict::ConfirmAfter(_))) {
@@ -257,9 +264,12 @@ impl Turn<'_> {
         match told {
             Told::Written { recorded, events } => {
                 for run in recorded {
-                    tracing::info!(trigger = %self.key, source = name, run, "run recorded");
+                    let trace_id = self.trace_of(&run);
+                    tracing::info!(trigger = %self.key, source = name, run, trace_id, "run recorded");
+                    self.trace_recorded(&run, question.asked, decided);
                     self.recorded.push(run);
                 }
+                self.ended_by_answer(&waiting, question.asked);
                 for event in events {
                     self.tell(&event).await;
                 }

@@ -6,6 +6,8 @@ use ger_api::status::{Run, RunPhase};
 use ger_core::broken::{self, Law};
 use ger_core::ledger::{self, JobSighting, Notice, Severity, Transition};
 use ger_core::plan::Plan;
+use ger_core::trace::Step;
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
 use tokio::time::Instant;
@@ -92,6 +94,7 @@ impl Turn<'_> {
         if !self.work.still_mine() {
             return Ok(());
         }
+        let began = self.fleet.clock.now();
         let made = jobs::make(self.fleet, &self.cluster, plan, run, self.work.transitions()).await;
         let made = match made {
             Ok(made) => made,
@@ -102,13 +105,14 @@ impl Turn<'_> {
             }
         };
         match made {
-            jobs::Made::Ready { name, uid } => self.queue(run, &name, &uid).await,
+            jobs::Made::Ready { name, uid } => self.queue(run, &name, &uid, began).await,
             jobs::Made::Refused { message } => self.fail(run, &message).await,
             jobs::Made::Superseded => {
                 let now = self.fleet.clock.now();
                 self.transit(|live| ledger::superseded(&live.status, &run.id, None, now)).await?;
                 self.check_soon(&run.source);
-                tracing::info!(trigger = %self.key, run = run.id, "superseded: what is watched was edited");
+                let trace_id = self.trace_of(&run.id);
+                tracing::info!(trigger = %self.key, run = run.id, trace_id, "superseded: what is watched was edited");
                 Ok(())
             }
             jobs::Made::Blocked { reason, message } => {
@@ -119,7 +123,13 @@ impl Turn<'_> {
     }
 
     /// Records the Job's uid: from here on it may be started.
-    async fn queue(&mut self, run: &Run, name: &str, uid: &str) -> Result<(), Error> {
+    async fn queue(
+        &mut self,
+        run: &Run,
+        name: &str,
+        uid: &str,
+        began: Timestamp,
+    ) -> Result<(), Error> {
         let now = self.fleet.clock.now();
         let moved =
             self.transit(|live| ledger::queued(&live.status, &run.id, name, uid, now)).await?;
@@ -135,11 +145,14 @@ impl Turn<'_> {
                     .with_label_values(&[cluster])
                     .observe(took);
                 let commit = run.commit.as_deref().unwrap_or_default();
-                tracing::info!(trigger = %self.key, run = run.id, commit, job = name, "job created");
+                let trace_id = self.trace_of(&run.id);
+                tracing::info!(trigger = %self.key, run = run.id, trace_id, commit, job = name, "job created");
+                self.trace(&run.id, Step::Create, (began, self.fleet.clock.now()));
             }
             Moved::Already => {}
             Moved::Refused(why) => {
-                tracing::warn!(trigger = %self.key, run = run.id, job = name, why, "job not wanted: deleted");
+                let trace_id = self.trace_of(&run.id);
+                tracing::warn!(trigger = %self.key, run = run.id, trace_id, job = name, why, "job not wanted: deleted");
                 self.delete_unwanted(name, uid).await?;
             }
         }
@@ -258,7 +271,8 @@ impl Turn<'_> {
                 }
             })
             .await?;
-        tracing::info!(trigger = %self.key, run = run.id, job = name, ?moved, "job taken back");
+        let trace_id = self.trace_of(&run.id);
+        tracing::info!(trigger = %self.key, run = run.id, trace_id, job = name, ?moved, "job taken back");
         self.check_soon(&run.source);
         Ok(true)
     }

@@ -191,7 +191,9 @@ impl Turn<'_> {
         // Whoever asks wants an answer now, not when a failing source would be tried again.
         self.memory.sources.values_mut().for_each(|it| it.retry_at = None);
         for run in swapped.outcome {
-            tracing::info!(trigger = %self.key, run, "requested by annotation");
+            let trace_id = self.trace_of(&run);
+            tracing::info!(trigger = %self.key, run, trace_id, "requested by annotation");
+            self.trace_firing(&run);
         }
         Ok(())
     }

@@ -92,14 +92,15 @@ impl Turn<'_> {
         let recorded = self.trigger.status.runs.iter().find(|it| it.id == run.id);
         let took = recorded.and_then(|it| Some(it.finished_at?.duration_since(it.started_at?)));
         let took = took.map_or_else(String::new, |it| format!(" after {} s", it.as_secs()));
+        let trace_id = self.trace_of(&run.id);
         let (severity, reason, message) = match sighting {
             JobSighting::Suspended => return,
             JobSighting::Running { .. } => {
-                tracing::info!(trigger = %self.key, run = run.id, job, "running");
+                tracing::info!(trigger = %self.key, run = run.id, trace_id, job, "running");
                 return;
             }
             JobSighting::Succeeded { .. } => {
-                tracing::info!(trigger = %self.key, run = run.id, job, "job completed successfully{took}");
+                tracing::info!(trigger = %self.key, run = run.id, trace_id, job, "job completed successfully{took}");
                 self.ended(run, RunPhase::Succeeded);
                 let message = format!("Job {job} of source {} succeeded{took}", run.source);
                 (Severity::Normal, "JobSucceeded", message)
@@ -182,6 +183,6 @@ impl Turn<'_> {
 
     /// Counts a run that came to its end.
     pub(super) fn ended(&self, run: &Run, phase: RunPhase) {
-        ended::count(&self.fleet.metrics, &self.trigger, run, phase);
+        ended::count(self.fleet, &self.trigger, run, phase);
     }
 }

@@ -45,7 +45,8 @@ impl Turn<'_> {
         if moved == Moved::Yes {
             self.ended(run, RunPhase::Skipped);
             let message = format!("run {} of source {} is skipped: {why}", run.id, run.source);
-            tracing::info!(trigger = %self.key, run = run.id, "{message}");
+            let trace_id = self.trace_of(&run.id);
+            tracing::info!(trigger = %self.key, run = run.id, trace_id, "{message}");
             let reason = "RunSkipped".to_owned();
             self.tell(&Notice { severity: Severity::Normal, reason, message }).await;
         }

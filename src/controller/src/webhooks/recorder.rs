@@ -13,11 +13,14 @@ use std::time::Duration;
 
 use ger_core::ledger::{self, Call, Taken};
 use ger_core::names::{ClusterName, TriggerKey};
+use jiff::Timestamp;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::known::Known;
+use super::traced;
 use crate::runs::ledger::{Step, swap};
 use crate::runs::{Error, Fleet};
 
@@ -62,6 +65,7 @@ struct Order {
 
 struct Waiting {
     call: Call,
+    arrived: Instant,
     answer: oneshot::Sender<Outcome>,
 }
 
@@ -82,7 +86,8 @@ impl Handle {
     /// that does not wait for it has not taken it back.
     pub(super) async fn record(&self, key: &TriggerKey, call: Call) -> Outcome {
         let (answer, answered) = oneshot::channel();
-        let order = Order { key: key.clone(), waiting: Waiting { call, answer } };
+        let order =
+            Order { key: key.clone(), waiting: Waiting { call, arrived: Instant::now(), answer } };
         if self.orders.try_send(order).is_err() {
             return Outcome::Busy;
         }
@@ -180,9 +185,11 @@ impl Recorder {
         let (fleet, share) = (Arc::clone(&self.fleet), Arc::clone(share));
         self.writing.spawn(async move {
             let calls: Vec<Call> = batch.iter().map(|it| it.call.clone()).collect();
+            let first = batch.iter().map(|it| it.arrived).min();
+            let began = traced::ago(&fleet, first);
             let write = async {
                 let _share = share.acquire_owned().await;
-                write(&fleet, &key, &calls).await
+                write(&fleet, &key, (&calls, began)).await
             };
             let outcomes = tokio::time::timeout(WRITE, write).await;
             let outcomes = outcomes.unwrap_or_else(|_| vec![Outcome::Unreachable; calls.len()]);
@@ -196,11 +203,15 @@ impl Recorder {
 }
 
 /// Writes a batch, and tries again what an API refuses for the moment.
-async fn write(fleet: &Fleet, key: &TriggerKey, calls: &[Call]) -> Vec<Outcome> {
+async fn write(
+    fleet: &Fleet,
+    key: &TriggerKey,
+    (calls, began): (&[Call], Timestamp),
+) -> Vec<Outcome> {
     let mut pauses = PAUSES.into_iter();
     let mut has_tried = false;
     loop {
-        let error = match write_once(fleet, key, calls).await {
+        let error = match write_once(fleet, key, (calls, began)).await {
             Ok(mut outcomes) => {
                 if has_tried {
                     outcomes.iter_mut().for_each(claim);
@@ -232,7 +243,7 @@ fn claim(outcome: &mut Outcome) {
 async fn write_once(
     fleet: &Fleet,
     key: &TriggerKey,
-    calls: &[Call],
+    (calls, began): (&[Call], Timestamp),
 ) -> Result<Vec<Outcome>, Error> {
     let Some(cluster) = fleet.clusters.cluster(&key.cluster) else {
         return Ok(vec![Outcome::Gone; calls.len()]);
@@ -244,12 +255,15 @@ async fn write_once(
         };
         let called = ledger::call(plan, &live.live(), calls, now);
         match called.status {
-            Some(status) => Step::Write(status, Some(called.taken)),
-            None => Step::Leave(Some(called.taken)),
+            Some(status) => {
+                let new = traced::new_runs(&live.status, &status);
+                Step::Write(status, Some((called.taken, new)))
+            }
+            None => Step::Leave(Some((called.taken, Vec::new()))),
         }
     });
     let swapped = swapped.await?;
-    let Some(taken) = swapped.outcome else {
+    let Some((taken, new)) = swapped.outcome else {
         let outcome = if swapped.trigger.is_leaving {
             Outcome::Gone
         } else {
@@ -257,6 +271,7 @@ async fn write_once(
         };
         return Ok(vec![outcome; calls.len()]);
     };
+    traced::firings(fleet, &swapped.trigger, &new, began);
     let known = Arc::new(Known::of(&swapped.trigger));
     let outcome = |it: Taken| match it {
         Taken::Edited => Outcome::Edited(Arc::clone(&known)),

@@ -7,6 +7,7 @@ use ger_api::schedule_trigger::ActionKind;
 use super::{JobInput, env};
 use crate::ledger::id;
 use crate::plan::source_kind;
+use crate::trace::TRACE_ID;
 
 /// Everything under it is ours; an Action can set nothing there.
 pub const PREFIX: &str = "git-events-runner.rs/";
@@ -92,6 +93,7 @@ pub(super) fn annotations(input: &JobInput<'_>) -> BTreeMap<String, String> {
     if let Some(transitions) = input.shard_transitions {
         ours.push(("git-events-runner.rs/shard-transitions", transitions.to_string()));
     }
+    ours.extend(input.trace.map(|it| (TRACE_ID, it.to_string())));
     with_ours(input.action.job.annotations.as_ref(), ours)
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::names::{ClusterName, TriggerKey, TriggerKind, is_subdomain};
 use crate::plan::{AuthKind, CredentialKey, Kept, SourceAuth, SourceTls};
+use crate::trace;
 
 mod credentials;
 mod fields;
@@ -22,6 +23,7 @@ struct Case {
     action: ger_api::Action,
     settings: JobSettings,
     env: Vec<(String, String)>,
+    trace: Option<TraceId>,
 }
 
 impl Case {
@@ -44,6 +46,7 @@ impl Case {
                 worker_image: "worker:1".to_owned(),
                 ..JobSettings::default()
             },
+            trace: None,
             env: vec![("GER_CLONE_URI".to_owned(), "https://git.test/app".to_owned())],
         }
     }
@@ -58,6 +61,7 @@ impl Case {
             settings: &self.settings,
             cloner_env: &self.env,
             shard_transitions: Some(7),
+            trace: self.trace,
         })
     }
 
@@ -234,6 +238,18 @@ fn golden_pod() -> Value {
             },
         }],
     })
+}
+
+#[test]
+fn a_job_says_which_trace_tells_of_its_run_where_there_is_one() {
+    let mut case = Case::new();
+    case.trace = Some(trace::of_run(RUN));
+
+    let job = case.json();
+
+    let named = &job["metadata"]["annotations"][trace::TRACE_ID];
+    assert_eq!(*named, "bba2171ee39042c87d3b783504c7f01f");
+    assert_eq!(job["spec"]["template"]["metadata"]["annotations"][trace::TRACE_ID], *named);
 }
 
 #[test]
