@@ -155,9 +155,7 @@ pub fn start(
     mut parts: Parts,
     stop: CancellationToken,
 ) -> Result<(Handle, impl Future<Output = Result<(), Error>>), Error> {
-    let (prefix, labelled) = (&parts.settings.metrics_prefix, parts.settings.metrics_labelled);
-    let metrics =
-        Metrics::labelled(prefix, labelled).map_err(|source| Error::Metrics { source })?;
+    let metrics = parts::metrics(&parts)?;
     let (told, telling) = parts::traces(&parts, &metrics)?;
     let events = clusters::Events::default();
     let (notices_sender, notices) = mpsc::channel(NOTICES);

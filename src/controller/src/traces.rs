@@ -11,7 +11,7 @@ mod tests;
 
 use ger_api::status::Run;
 use ger_core::names::TriggerKey;
-use ger_core::trace::{self, Step, TraceId};
+use ger_core::trace::{self, Step};
 use jiff::Timestamp;
 use prometheus::IntCounterVec;
 use tokio::sync::mpsc;
@@ -66,7 +66,7 @@ pub struct Handle {
 
 impl Handle {
     /// The trace of a run, where traces are told: for log lines and for its Job.
-    pub fn of(&self, run_id: &str) -> Option<TraceId> {
+    pub fn of(&self, run_id: &str) -> Option<trace::Id> {
         self.queue.as_ref().map(|_| trace::of_run(run_id))
     }
 

@@ -16,7 +16,7 @@ use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, PodSpec, PodTemplateSpec,
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
 use crate::plan::{Plan, Reason, Source, WrongConfig, reference_parts};
-use crate::trace::TraceId;
+use crate::trace;
 
 mod cloner;
 mod credentials;
@@ -112,7 +112,7 @@ pub struct JobInput<'a> {
     /// How often the shard changed hands: under which claim this Job was made.
     pub shard_transitions: Option<i32>,
     /// The trace that tells of the run, where traces are told.
-    pub trace: Option<TraceId>,
+    pub trace: Option<trace::Id>,
 }
 
 /// A Job, and what must exist before it may start.

@@ -10,7 +10,7 @@ pub const TRACE_ID: &str = "git-events-runner.rs/trace-id";
 
 /// What all steps of one run share, as W3C writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TraceId(pub [u8; 16]);
+pub struct Id(pub [u8; 16]);
 
 /// One step of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,8 +51,8 @@ impl Step {
 }
 
 /// The trace of a run.
-pub fn of_run(run_id: &str) -> TraceId {
-    TraceId(head(&id::digest(&["trace", run_id])))
+pub fn of_run(run_id: &str) -> Id {
+    Id(head(&id::digest(&["trace", run_id])))
 }
 
 /// A step in it.
@@ -70,7 +70,7 @@ fn head<const N: usize>(digest: &[u8; 32]) -> [u8; N] {
     id
 }
 
-impl fmt::Display for TraceId {
+impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|it| write!(f, "{it:02x}"))
     }

@@ -38,6 +38,11 @@ impl Telling {
     }
 }
 
+pub(super) fn metrics(parts: &Parts) -> Result<Metrics, Error> {
+    let (prefix, labelled) = (&parts.settings.metrics_prefix, parts.settings.metrics_labelled);
+    Metrics::labelled(prefix, labelled).map_err(|source| Error::Metrics { source })
+}
+
 pub(super) fn traces(parts: &Parts, metrics: &Metrics) -> Result<(traces::Handle, Telling), Error> {
     let (stop, target) = (CancellationToken::new(), parts.settings.traces.as_ref());
     let started = traces::start(target, parts.member.as_str(), metrics, stop.clone());

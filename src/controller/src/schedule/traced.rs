@@ -3,7 +3,7 @@
 
 use ger_api::status::{Run, RunPhase, RunReason};
 use ger_core::ledger;
-use ger_core::trace::{Step, TraceId};
+use ger_core::trace::{self, Step};
 use jiff::{SignedDuration, Timestamp};
 use tracing::field::DisplayValue;
 
@@ -16,7 +16,7 @@ pub(super) type Period = (Timestamp, Timestamp);
 
 impl Turn<'_> {
     /// The trace of a run, for a log line.
-    pub(super) fn trace_of(&self, run_id: &str) -> Option<DisplayValue<TraceId>> {
+    pub(super) fn trace_of(&self, run_id: &str) -> Option<DisplayValue<trace::Id>> {
         self.fleet.traces.of(run_id).map(tracing::field::display)
     }
 
@@ -57,8 +57,7 @@ impl Turn<'_> {
     /// Counts those of them that an answer ended: there was nothing new.
     pub(super) fn ended_by_answer(&self, waiting: &[Run], asked: Period) {
         for run in waiting {
-            let is_over = |it: &&Run| it.phase == RunPhase::Unchanged;
-            if self.recorded_run(&run.id).filter(is_over).is_some() {
+            if self.recorded_run(&run.id).is_some_and(|it| it.phase == RunPhase::Unchanged) {
                 self.trace(&run.id, Step::Check, asked);
                 ended::count(self.fleet, &self.trigger, run, RunPhase::Unchanged);
             }

@@ -23,7 +23,7 @@ struct Case {
     action: ger_api::Action,
     settings: JobSettings,
     env: Vec<(String, String)>,
-    trace: Option<TraceId>,
+    trace: Option<trace::Id>,
 }
 
 impl Case {

@@ -30,7 +30,7 @@ async fn a_contender_whose_writes_are_slow_is_never_a_second_holder() {
     let mut hub = Hub::settled(["a", "b"]).await;
     hub.fault("b", FaultKind::Latency(ms(1500)));
     hub.crash("a");
-    hub.until("b holds all", secs(120), |hub| hub.sure("b") == 64).await;
+    hub.until("b holds all", secs(300), |hub| hub.sure("b") == 64).await;
     hub.join("a2");
 
     hub.until("both hold shards", secs(60), |hub| hub.is_settled(2)).await;
