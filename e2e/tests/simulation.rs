@@ -81,3 +81,21 @@ fn a_pending_run_that_nobody_takes_up_is_noticed() {
 fn a_start_that_asks_for_no_uid_is_noticed() {
     is_noticed(Mutant::NoGate, "nothing starts but what the ledger holds as queued");
 }
+
+/// Law 1: who wakes and believes that it owns its shards writes over nobody.
+#[test]
+fn a_write_that_trusts_its_lease_alone_is_noticed() {
+    is_noticed(Mutant::TrustLease, "the ledger goes forward only");
+}
+
+/// An answer that was long on its way does not bring back what was before.
+#[test]
+fn an_answer_that_counts_against_a_newer_record_is_noticed() {
+    is_noticed(Mutant::OldAnswer, "no change runs twice");
+}
+
+/// Nobody is declared dead by who does not hear.
+#[test]
+fn a_lease_that_ages_while_nobody_hears_is_noticed() {
+    is_noticed(Mutant::DeadWatch, "no Lease is taken that did not age before a live watch");
+}

@@ -1,8 +1,11 @@
 //! How does one act of a script happen? Each is done, and noted as what is true from then on.
 
+use std::sync::PoisonError;
+
 use serde_json::json;
 
 use super::calm::Place as Where;
+use super::door::Trap;
 use super::hands::{self, Place};
 use super::script::{Act, Object, Person, Remote, Urge};
 use super::timeline::At;
@@ -32,6 +35,11 @@ impl World {
             Act::Replica { slot, what } => {
                 common.timeline.tell(format!("replica {slot} is in for {what:?}"));
                 self.slots[*slot].befall(common, *what);
+            }
+            Act::Ambush { at, length } => {
+                common.timeline.tell(format!("the first replica at {at:?} is in for {length:?}"));
+                let mut ambush = common.ambush.lock().unwrap_or_else(PoisonError::into_inner);
+                *ambush = Some(Trap::sleep(*at, *length));
             }
             Act::Clock { cluster, by } => {
                 common

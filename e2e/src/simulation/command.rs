@@ -73,7 +73,7 @@ impl Args {
         Sizes {
             replicas: self.replicas.max(1),
             clusters: self.clusters.max(1),
-            triggers: self.triggers,
+            triggers: self.triggers.max(1),
             shards: self.shards,
             life: Duration::from_secs_f64(self.hours.clamp(0.2, 10_000.0) * 3600.0),
             longest: Duration::from_secs(self.longest.max(60)),

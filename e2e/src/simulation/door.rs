@@ -43,6 +43,8 @@ pub(super) struct Common {
     pub(super) timeline: Arc<Timeline>,
     pub(super) troubles: Arc<Troubles>,
     pub(super) tally: Arc<Tally>,
+    /// Strikes whichever process comes to it first.
+    pub(super) ambush: Arc<Mutex<Option<Trap>>>,
     pub(super) mutant: Option<Mutant>,
 }
 
@@ -62,6 +64,13 @@ struct Inner {
 pub(super) struct Trap {
     pub(super) at: Moment,
     pub(super) strikes: Strike,
+}
+
+impl Trap {
+    /// Whoever comes to it freezes for so long.
+    pub(super) fn sleep(at: Moment, length: Duration) -> Self {
+        Self { at, strikes: Strike::Sleep(length) }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -218,18 +227,9 @@ impl Door {
 
     /// What strikes at this request, if anything does.
     fn strikes(&self, call: Call) -> Option<(Side, Strike)> {
-        let mut trap = self.trap();
-        let Trap { at, strikes } = trap.as_mut()?;
-        if at.call != Call::Any && at.call != call {
-            return None;
-        }
-        if at.skip > 0 {
-            at.skip -= 1;
-            return None;
-        }
-        let struck = (at.side, *strikes);
-        *trap = None;
-        Some(struck)
+        let own = sprung(&mut self.trap(), call);
+        let ambush = &self.inner.common.ambush;
+        own.or_else(|| sprung(&mut ambush.lock().unwrap_or_else(PoisonError::into_inner), call))
     }
 
     async fn strike(&self, strike: Strike) {
@@ -239,6 +239,21 @@ impl Door {
         }
         self.awake().await;
     }
+}
+
+/// What a trap does at this request; it strikes once.
+fn sprung(trap: &mut Option<Trap>, call: Call) -> Option<(Side, Strike)> {
+    let Trap { at, strikes } = trap.as_mut()?;
+    if at.call != Call::Any && at.call != call {
+        return None;
+    }
+    if at.skip > 0 {
+        at.skip -= 1;
+        return None;
+    }
+    let struck = (at.side, *strikes);
+    *trap = None;
+    Some(struck)
 }
 
 /// What the clusters call a replica, whichever process it is now.

@@ -122,6 +122,11 @@ pub(super) enum Act {
         slot: usize,
         what: Process,
     },
+    /// The first replica that comes to this moment freezes.
+    Ambush {
+        at: Moment,
+        length: Duration,
+    },
     /// The clock of a cluster is set.
     Clock {
         cluster: usize,

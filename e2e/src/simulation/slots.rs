@@ -107,9 +107,7 @@ impl Slot {
                 *lock(&self.rest) = rest;
                 running.door.set(Trap { at, strikes: Strike::Death });
             }
-            Process::Freeze { at, length } => {
-                running.door.set(Trap { at, strikes: Strike::Sleep(length) });
-            }
+            Process::Freeze { at, length } => running.door.set(Trap::sleep(at, length)),
             Process::Stop { rest } => {
                 *lock(&self.rest) = rest;
                 common.troubles.span(Place::Fleet, now, now);

@@ -51,6 +51,7 @@ impl World {
             timeline: Arc::clone(&timeline),
             troubles: Arc::new(Troubles::default()),
             tally: Arc::new(Tally::default()),
+            ambush: Arc::default(),
             mutant: sizes.mutant,
         };
         let sandboxes: Vec<Sandbox> =

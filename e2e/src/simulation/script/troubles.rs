@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::people::FROM;
-use super::{Act, Call, Ending, Moment, Process, Script, Side, Trouble};
+use super::{Act, BRANCHES, Call, Ending, Moment, Process, Remote, Script, Side, Trouble};
 use crate::simulation::chance::Chance;
 use crate::simulation::sizes::Sizes;
 use crate::simulation::timeline::At;
@@ -50,6 +50,38 @@ fn storm(script: &mut Script, chance: &mut Chance, (span, sizes): (Range<At>, &S
         }
         at += chance.between(secs(2)..secs(60));
     }
+    let within = |chance: &mut Chance| chance.between(span.clone());
+    if chance.percent(60) {
+        let at = within(chance);
+        outage(script, chance, at..span.end);
+    }
+    if chance.percent(75) {
+        let at = within(chance);
+        ambush(script, chance, at);
+    }
+}
+
+/// Nobody reaches the hub for longer than a Lease is good for, and for little more than that: whoever believes
+/// that the others' Leases ran out meanwhile is wrong, and is among the first who can act on it.
+fn outage(script: &mut Script, chance: &mut Chance, span: Range<At>) {
+    let number = script.acts.len();
+    let trouble =
+        *chance.pick(&[Trouble::Partition, Trouble::Unavailable(503), Trouble::RefuseConnections]);
+    let end = (span.start + chance.between(secs(17)..secs(60))).min(span.end);
+    script.add(span.start, Act::Break { number, cluster: HUB, slot: None, trouble });
+    script.add(end, Act::Mend { number });
+}
+
+/// Who sees a push first freezes before it is recorded, while the next push comes and somebody else sees to it:
+/// then it wakes with an answer, a version and a belief that are all old.
+fn ambush(script: &mut Script, chance: &mut Chance, at: At) {
+    let repo = chance.below(script.repos.len());
+    let push = Act::Remote { repo, what: Remote::Push(BRANCHES[0]) };
+    let length = chance.between(secs(60)..secs(240));
+    let at_record = Moment { call: Call::Record, skip: 0, side: Side::Before };
+    script.add(at, Act::Ambush { at: at_record, length });
+    script.add(at, push.clone());
+    script.add(at + chance.between(secs(15)..secs(90)), push);
 }
 
 fn crash(chance: &mut Chance) -> Process {
