@@ -20,6 +20,7 @@ pub mod gate;
 pub mod ground;
 #[cfg(feature = "product")]
 pub mod kubelet;
+pub mod measure;
 #[cfg(feature = "product")]
 pub mod objects;
 #[cfg(feature = "product")]
@@ -28,6 +29,8 @@ pub mod real;
 pub mod remotes;
 #[cfg(feature = "product")]
 pub mod rights;
+#[cfg(feature = "product")]
+pub mod scale;
 #[cfg(feature = "product")]
 pub mod scene;
 #[cfg(feature = "product")]

@@ -12,7 +12,6 @@ mod hold;
 mod hooks;
 #[cfg(feature = "libgit2")]
 mod original;
-mod process;
 mod remotes;
 mod report;
 mod scheduler;
@@ -23,6 +22,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use criterion::Criterion;
+use e2e::measure as process;
 
 use self::checks::Effort;
 use self::process::Spent;

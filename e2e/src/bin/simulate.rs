@@ -3,6 +3,10 @@
 
 use std::process::ExitCode;
 
+/// A life is small allocations for the most part.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     e2e::simulation::command::main()
 }

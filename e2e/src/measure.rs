@@ -17,26 +17,34 @@ const CHILDREN: [usize; 2] = [13, 14];
 
 /// What something takes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Spent {
+pub struct Spent {
     /// Of this process, with all its threads and the children that have ended.
-    pub(crate) cpu: Duration,
+    pub cpu: Duration,
     /// On the clock.
-    pub(crate) wall: Duration,
+    pub wall: Duration,
 }
 
-pub(crate) fn spent_by(work: impl FnOnce()) -> Spent {
+/// What some work takes.
+pub fn spent_by(work: impl FnOnce()) -> Spent {
     let (before, began) = (cpu(), Instant::now());
     work();
     Spent { cpu: cpu().saturating_sub(before), wall: began.elapsed() }
 }
 
 /// CPU time that this process has used, with all its threads and the children that have ended.
-pub(crate) fn cpu() -> Duration {
+pub fn cpu() -> Duration {
     own_cpu() + children_cpu()
 }
 
 fn own_cpu() -> Duration {
     let it = clock_gettime(ClockId::ProcessCPUTime);
+    let (seconds, nanos) = (u64::try_from(it.tv_sec), u32::try_from(it.tv_nsec));
+    Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
+}
+
+/// The machine's clock that nobody sets: the same for all processes.
+pub fn monotonic() -> Duration {
+    let it = clock_gettime(ClockId::Monotonic);
     let (seconds, nanos) = (u64::try_from(it.tv_sec), u32::try_from(it.tv_nsec));
     Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
 }
@@ -51,7 +59,7 @@ fn children_cpu() -> Duration {
 }
 
 /// Memory of this process that no file is behind, in bytes: what `RssAnon` says.
-pub(crate) fn memory() -> anyhow::Result<u64> {
+pub fn memory() -> anyhow::Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|it| it.strip_prefix("RssAnon:")).context("no RssAnon")?;
     let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse()?;
@@ -59,14 +67,16 @@ pub(crate) fn memory() -> anyhow::Result<u64> {
 }
 
 /// This program in another process and another role. It ends when its input does.
-pub(crate) struct Peer {
+#[derive(Debug)]
+pub struct Peer {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
 
 impl Peer {
-    pub(crate) fn start(role: &str, arguments: &[&str]) -> anyhow::Result<Self> {
+    /// Starts it with these arguments.
+    pub fn start(role: &str, arguments: &[&str]) -> anyhow::Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg(role)
             .args(arguments)
@@ -79,14 +89,22 @@ impl Peer {
         Ok(Self { child, input, output })
     }
 
+    /// Ends it as a power failure does.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// The next thing that the process says: one line of JSON.
-    pub(crate) fn hear(&mut self) -> anyhow::Result<Value> {
+    pub fn hear(&mut self) -> anyhow::Result<Value> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
         serde_json::from_str(&line).with_context(|| format!("the process said {line:?}"))
     }
 
-    pub(crate) fn ask(&mut self, question: &str) -> anyhow::Result<Value> {
+    /// Says a line to it, and hears what it says to that.
+    pub fn ask(&mut self, question: &str) -> anyhow::Result<Value> {
         let input = self.input.as_mut().context("no input")?;
         writeln!(input, "{question}")?;
         self.hear()
@@ -103,7 +121,7 @@ impl Drop for Peer {
 }
 
 /// Says something to the process that started this one.
-pub(crate) fn say(what: &Value) -> anyhow::Result<()> {
+pub fn say(what: &Value) -> anyhow::Result<()> {
     let mut output = std::io::stdout().lock();
     writeln!(output, "{what}")?;
     Ok(output.flush()?)
