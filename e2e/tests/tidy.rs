@@ -190,7 +190,6 @@ fn core_depends_on_nothing_that_does_io() {
     none(&bad, "core is pure because it can be nothing else");
 }
 
-/// A part that is there is attacked; what is attacked is not told to come later.
 /// `cargo deny` says the same at more length; this needs no more than cargo.
 #[test]
 fn the_tree_holds_what_deny_toml_allows() {
@@ -228,6 +227,7 @@ fn the_tree_holds_what_deny_toml_allows() {
     none(&bad, "one version of each, unless deny.toml says why not");
 }
 
+/// A part that is there is attacked; what is attacked is not told to come later.
 #[test]
 fn every_attack_has_a_test_that_is_named_after_it() {
     let sources = sources();

@@ -64,7 +64,7 @@ fn a1_a_flood_of_strangers_leaves_the_replica_alive() {
             silent.push(slow);
             strangers.spawn(told(hooks, headers(300 << 10)));
             strangers.spawn(told(hooks, headers(600 << 10)));
-            let piece = [b"8000\r\n".as_slice(), &[b'x'; 0x8000], b"\r\n"].concat();
+            let piece = [b"8000\r\n".as_slice(), &vec![b'x'; 0x8000], b"\r\n"].concat();
             let head = format!("{HEAD}transfer-encoding: chunked\r\n\r\n");
             strangers.spawn(told(hooks, [head.into_bytes(), piece.repeat(150)].concat()));
         }
