@@ -163,7 +163,8 @@ fn used(text: &str) -> BTreeSet<String> {
 /// The metrics of the table in the docs.
 fn documented() -> BTreeSet<String> {
     let docs = fs::read_to_string(top().join("docs/metrics.md")).unwrap();
-    let rows = docs.lines().skip_while(|it| *it != "## Series").take_while(|it| *it != "## Alerts");
+    let rows = docs.lines().skip_while(|it| *it != "## Series").skip(1);
+    let rows = rows.take_while(|it| !it.starts_with("## "));
     let names = rows.filter_map(|it| it.strip_prefix("| `")?.split('`').next().map(str::to_owned));
     names.collect()
 }
