@@ -20,7 +20,10 @@ async fn is_waited_for_and_ends(code: u16, message: &'static str, reason: &str) 
     assert!(waiting.message.unwrap().starts_with(&format!("{reason}: ")));
     let expired = hub.until_run(&deploy, &commit, RunPhase::Expired).await;
     assert!(expired.message.unwrap().contains(message));
-    assert_eq!(hub.events(reason).await.len(), 1, "said once, not at each try");
+    // The cluster tells of a right that is missing too, for itself.
+    let mut said = hub.events(reason).await;
+    said.retain(|it| it.involved_object.name.as_deref() == Some("deploy"));
+    assert_eq!(said.len(), 1, "said once, not at each try");
     let again = async || {
         let runs = hub.status(&deploy).await.runs;
         runs.iter().any(|it| it.phase == RunPhase::Pending).then_some(())
