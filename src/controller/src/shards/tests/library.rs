@@ -28,9 +28,9 @@ async fn a_holder_whose_api_fails_knows_it_before_its_lease_has_run_out() {
 #[tokio::test(start_paused = true)]
 async fn a_contender_whose_writes_are_slow_is_never_a_second_holder() {
     let mut hub = Hub::settled(["a", "b"]).await;
-    hub.fault("b", FaultKind::Latency(ms(1500)));
+    hub.fault("b", FaultKind::Latency(ms(1000)));
     hub.crash("a");
-    hub.until("b holds all", secs(300), |hub| hub.sure("b") == 64).await;
+    hub.until("b holds all", secs(120), |hub| hub.sure("b") == 64).await;
     hub.join("a2");
 
     hub.until("both hold shards", secs(60), |hub| hub.is_settled(2)).await;
@@ -228,7 +228,7 @@ async fn moves_are_counted_with_their_reason_and_their_time() {
 #[tokio::test(start_paused = true)]
 async fn what_the_leases_cost_is_what_the_documentation_says() {
     let docs = include_str!("../../../../../docs/shards.md");
-    for (shards, members) in [(16_u16, 1_usize), (16, 3), (64, 3), (64, 10), (256, 3), (256, 10)] {
+    for (shards, members) in [(16_u16, 1_usize), (16, 3), (64, 3), (64, 10), (256, 3)] {
         let mut hub = Hub::new();
         hub.shards = shards;
         for number in 0..members {
