@@ -25,6 +25,7 @@ mod session;
 mod spokes;
 mod state;
 mod stores;
+mod streak;
 mod streams;
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,8 @@ use tokio::time::{Instant, sleep, timeout};
 use super::asked::Asked;
 use super::cluster::Cluster;
 use super::error::Fault;
-use super::state::{Condition, PERMISSIONS, Reason, Trouble, backoff};
+use super::state::{Condition, PERMISSIONS, Reason, Trouble};
+use super::streak::Streak;
 use super::{Settings, Shared};
 
 const OURS: &str = "git-events-runner.rs";
@@ -49,28 +50,20 @@ const NAMED: usize = 12;
 
 /// Keeps the state true to what RBAC permits, until the session ends.
 pub(super) async fn watch(cluster: &Cluster, settings: &Settings, shared: &Shared) {
-    let mut failures = 0;
-    let mut attempt = 0;
-    let mut since = Instant::now();
+    let mut streak = Streak::new(PERMISSIONS);
     loop {
         let wait = match look(cluster, settings).await {
+            Ok(lacks) if lacks.is_empty() => {
+                streak.is_over();
+                cluster.report(PERMISSIONS, Condition::Working, shared).await;
+                AGAIN
+            }
             Ok(lacks) => {
-                let condition = condition(&lacks, since);
-                if lacks.is_empty() {
-                    since = Instant::now();
-                }
-                (failures, attempt) = (0, 0);
-                cluster.report(PERMISSIONS, condition, shared).await;
-                if lacks.is_empty() { AGAIN } else { SOON }
+                streak.was_answered();
+                cluster.report(PERMISSIONS, lacking(&lacks, streak.since()), shared).await;
+                SOON
             }
-            Err(fault) => {
-                failures += fault.weight;
-                attempt += 1;
-                let condition = Condition::Failing { failures, since, trouble: fault.trouble };
-                cluster.report(PERMISSIONS, condition, shared).await;
-                let salt = (cluster.name().as_str(), PERMISSIONS, settings.seed);
-                backoff(attempt, salt).max(fault.retry_after.unwrap_or_default())
-            }
+            Err(fault) => streak.failed(cluster, fault, (settings, shared)).await,
         };
         tokio::select! {
             biased;
@@ -80,10 +73,7 @@ pub(super) async fn watch(cluster: &Cluster, settings: &Settings, shared: &Share
     }
 }
 
-fn condition(lacks: &BTreeSet<Asked>, since: Instant) -> Condition {
-    if lacks.is_empty() {
-        return Condition::Working;
-    }
+fn lacking(lacks: &BTreeSet<Asked>, since: Instant) -> Condition {
     let mut named: Vec<String> = lacks.iter().take(NAMED).map(ToString::to_string).collect();
     if lacks.len() > NAMED {
         named.push(format!("and {} more", lacks.len() - NAMED));

@@ -10,11 +10,12 @@ use std::time::Duration;
 use ger_api::crd;
 use http::Request;
 use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::cluster::Cluster;
 use super::error::{Fault, shorten};
-use super::state::{Condition, Reason, SCHEMA, Trouble, backoff};
+use super::state::{Condition, Reason, SCHEMA, Trouble};
+use super::streak::Streak;
 use super::{Settings, Shared};
 
 /// Where an API server says what our kinds are like there. Whoever is known may read it.
@@ -30,24 +31,15 @@ const NAMED: usize = 3;
 
 /// Looks at the CRDs until the session ends.
 pub(super) async fn watch(cluster: &Cluster, settings: &Settings, shared: &Shared) {
-    let mut failures = 0;
-    let mut attempt = 0;
-    let mut since = Instant::now();
+    let mut streak = Streak::new(SCHEMA);
     loop {
         let wait = match look(cluster, settings).await {
             Ok(()) => {
-                (failures, attempt, since) = (0, 0, Instant::now());
+                streak.is_over();
                 cluster.report(SCHEMA, Condition::Working, shared).await;
                 AGAIN
             }
-            Err(fault) => {
-                failures += fault.weight;
-                attempt += 1;
-                let condition = Condition::Failing { failures, since, trouble: fault.trouble };
-                cluster.report(SCHEMA, condition, shared).await;
-                let salt = (cluster.name().as_str(), SCHEMA, settings.seed);
-                backoff(attempt, salt).max(fault.retry_after.unwrap_or_default())
-            }
+            Err(fault) => streak.failed(cluster, fault, (settings, shared)).await,
         };
         tokio::select! {
             biased;

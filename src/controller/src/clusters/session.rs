@@ -17,6 +17,7 @@ use super::cluster::Cluster;
 use super::connect::{self, Clients, Connect};
 use super::kubeconfig::{Refusal, Target};
 use super::state::{Condition, IDENTITY, Reason, Trouble, backoff};
+use super::streak::Streak;
 use super::wire::Wire;
 use super::{Event, Said, Settings, Shared, spokes, streams};
 
@@ -311,21 +312,15 @@ async fn connect(context: &Context, name: &ClusterName, order: &Order, target: &
 
 /// Asks until the cluster says who it is.
 async fn identify(context: &Context, cluster: &Cluster) -> String {
-    let mut failures = 0;
-    let mut attempt = 0;
-    let since = Instant::now();
+    let mut streak = Streak::new(IDENTITY);
     loop {
-        let limit = context.settings.request_timeout;
-        let fault = match connect::identify(cluster.client(), limit).await {
+        match connect::identify(cluster.client(), context.settings.request_timeout).await {
             Ok(uid) => return uid,
-            Err(fault) => fault,
-        };
-        failures += fault.weight;
-        attempt += 1;
-        let condition = Condition::Failing { failures, since, trouble: fault.trouble };
-        cluster.report(IDENTITY, condition, &context.shared).await;
-        let salt = (cluster.name().as_str(), IDENTITY, context.settings.seed);
-        sleep(backoff(attempt, salt).max(fault.retry_after.unwrap_or_default())).await;
+            Err(fault) => {
+                let place = (&context.settings, &*context.shared);
+                sleep(streak.failed(cluster, fault, place).await).await;
+            }
+        }
     }
 }
 

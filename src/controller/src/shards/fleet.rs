@@ -108,6 +108,11 @@ impl Fleet {
         }
     }
 
+    /// Into how many shards the triggers are divided at present.
+    pub(super) fn shards(&self) -> ShardCount {
+        self.shards
+    }
+
     pub(super) fn moment(&self, now: Mono) -> Moment {
         self.liveness.moment(now)
     }

@@ -23,8 +23,7 @@ use super::moves::Move;
 use super::view::Shared;
 use super::{Inputs, Settings, steward};
 
-/// How many writes are under way at once: a member that claims or releases all its shards does so in
-/// a few strokes, not in one.
+/// How many writes may be under way at once at least, however few the shards are.
 const WRITES: usize = 16;
 
 /// From one look at what makes no noise to the next: workers' progress, readiness.
@@ -246,7 +245,7 @@ impl Task {
 
         let look = now + LOOK;
         let wake = match self.fleet.wake_at(announce, now) {
-            Some(wake) if self.writes.len() < WRITES => wake.min(look),
+            Some(wake) if self.has_room() => wake.min(look),
             Some(_) | None => look,
         };
         self.origin + wake.max(now + Duration::from_millis(1))
@@ -297,8 +296,14 @@ impl Task {
         }
     }
 
+    /// As many writes as there are shards: a member that is alone must renew them all while a hub takes
+    /// as long for each as a write may take.
+    fn has_room(&self) -> bool {
+        self.writes.len() < WRITES.max(usize::from(self.fleet.shards().get()))
+    }
+
     fn write_due(&mut self, announce: Announce, now: Mono) {
-        while self.writes.len() < WRITES
+        while self.has_room()
             && let Some(Due { kind, write }) = self.fleet.next(announce, now)
         {
             let known = self.fleet.lease(&lease::name(&self.settings, &kind));

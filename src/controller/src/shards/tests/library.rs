@@ -28,7 +28,7 @@ async fn a_holder_whose_api_fails_knows_it_before_its_lease_has_run_out() {
 #[tokio::test(start_paused = true)]
 async fn a_contender_whose_writes_are_slow_is_never_a_second_holder() {
     let mut hub = Hub::settled(["a", "b"]).await;
-    hub.fault("b", FaultKind::Latency(ms(1000)));
+    hub.fault("b", FaultKind::Latency(ms(1500)));
     hub.crash("a");
     hub.until("b holds all", secs(120), |hub| hub.sure("b") == 64).await;
     hub.join("a2");
