@@ -24,6 +24,8 @@ pub mod measure;
 #[cfg(feature = "product")]
 pub mod objects;
 #[cfg(feature = "product")]
+mod reach;
+#[cfg(feature = "product")]
 pub mod real;
 #[cfg(feature = "product")]
 pub mod remotes;

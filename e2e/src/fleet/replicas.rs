@@ -3,11 +3,9 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use ger_core::claim::Takeover;
-use ger_core::names::{ClusterName, MemberId};
+use ger_core::names::MemberId;
 use git_events_runner::clock::Clock;
-use git_events_runner::clusters::{Clients, Connect, Error, Target};
 use git_events_runner::config::{Action, Flags, Settings};
 use git_events_runner::replica::{self, Pace, Parts};
 use jiff::Timestamp;
@@ -18,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::builder::Hooks;
 use super::{Builder, Fleet, HOME};
 use crate::gate::{Fate, Gate, Step};
+use crate::reach::Routes;
 use crate::remotes::Host;
 use crate::scene::Scene;
 
@@ -80,35 +79,6 @@ impl Recipe {
     }
 }
 
-/// Leads to the clusters of the scene by the host of a server's URL.
-struct Routes {
-    gate: Gate,
-    scene: Weak<Scene>,
-}
-
-impl Routes {
-    fn clients(&self, cluster: &str) -> Option<Clients> {
-        let scene = self.scene.upgrade()?;
-        let sandbox = &scene.sites.get(cluster)?.sandbox;
-        let client = self.gate.client(sandbox, HOME);
-        Some(Clients { requests: client.clone(), watches: client })
-    }
-}
-
-impl Connect for Routes {
-    fn connect<'a>(
-        &'a self,
-        _cluster: &'a ClusterName,
-        target: &'a Target,
-    ) -> BoxFuture<'a, Result<Clients, Error>> {
-        let host = target.server().trim_start_matches("https://").trim_end_matches('/');
-        let clients = self.clients(host).ok_or_else(|| Error::Resolve {
-            source: std::io::Error::other("there is no cluster of that name"),
-        });
-        Box::pin(std::future::ready(clients))
-    }
-}
-
 impl Fleet {
     /// Starts one more replica, and gives its name. It joins within seconds.
     pub fn start_replica(&self) -> String {
@@ -116,7 +86,11 @@ impl Fleet {
         let name = format!("replica-{number}");
         let sandboxes = self.scene.sites.values().map(|it| it.sandbox.clone()).collect();
         let gate = Gate::new(&name, sandboxes);
-        let routes = Routes { gate: gate.clone(), scene: Weak::clone(&self.recipe.scene) };
+        let (own, scene) = (gate.clone(), Weak::clone(&self.recipe.scene));
+        let routes = Routes::new(move |cluster: &str| {
+            let scene = scene.upgrade()?;
+            Some(own.client(&scene.sites.get(cluster)?.sandbox, HOME))
+        });
         let parts = Parts {
             settings: self.recipe.settings(),
             namespace: HOME.to_owned(),

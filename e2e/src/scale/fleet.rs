@@ -5,11 +5,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use ger_core::claim::Takeover;
-use ger_core::names::{ClusterName, MemberId};
+use ger_core::names::MemberId;
 use git_events_runner::clock::Clock;
-use git_events_runner::clusters::{Clients, Connect, Error, Target};
 use git_events_runner::replica::{self, Handle, Pace};
 use jiff::Timestamp;
 use kube::Client;
@@ -26,6 +24,7 @@ use super::seeds::{self, Seeds};
 use super::{Sizes, settings, tcp};
 use crate::fleet::{HOME, kubeconfig};
 use crate::measure::{cpu, memory};
+use crate::reach::Routes;
 
 /// Replicas that have just joined take over from each other for a while.
 const SETTLES: Duration = Duration::from_mins(1);
@@ -36,40 +35,6 @@ struct Fleet {
     requests: Requests,
     remotes: Memory,
     start: Timestamp,
-}
-
-/// Leads to the clusters by the host of a server's URL.
-struct Routes {
-    sandboxes: Arc<Vec<Sandbox>>,
-    requests: Requests,
-    member: String,
-}
-
-impl Routes {
-    fn clients(&self, cluster: &str) -> Option<Clients> {
-        let sandbox = self.sandboxes.iter().find(|it| it.name() == cluster)?;
-        let (router, requests) = (sandbox.client_router(&self.member), self.requests.clone());
-        let service = tower::service_fn(move |request| {
-            requests.count(&request);
-            router.clone().oneshot(request.map(axum::body::Body::new))
-        });
-        let client = Client::new(service, HOME);
-        Some(Clients { requests: client.clone(), watches: client })
-    }
-}
-
-impl Connect for Routes {
-    fn connect<'a>(
-        &'a self,
-        _: &'a ClusterName,
-        target: &'a Target,
-    ) -> BoxFuture<'a, Result<Clients, Error>> {
-        let host = target.server().trim_start_matches("https://").trim_end_matches('/');
-        let clients = self.clients(host).ok_or_else(|| Error::Resolve {
-            source: std::io::Error::other("there is no cluster of that name"),
-        });
-        Box::pin(std::future::ready(clients))
-    }
 }
 
 pub(super) fn measure(sizes: Sizes) -> anyhow::Result<String> {
@@ -170,7 +135,16 @@ impl Fleet {
     ) -> anyhow::Result<Handle> {
         let member = format!("git-events-runner-7f9c6d5b8-{number:05}");
         let (sandboxes, requests) = (Arc::clone(&self.sandboxes), self.requests.clone());
-        let routes = Routes { sandboxes, requests, member: member.clone() };
+        let own = member.clone();
+        let routes = Routes::new(move |cluster: &str| {
+            let sandbox = sandboxes.iter().find(|it| it.name() == cluster)?;
+            let (router, requests) = (sandbox.client_router(&own), requests.clone());
+            let service = tower::service_fn(move |request| {
+                requests.count(&request);
+                router.clone().oneshot(request.map(axum::body::Body::new))
+            });
+            Some(Client::new(service, HOME))
+        });
         let hub = routes.clients("hub").ok_or_else(|| anyhow::anyhow!("there is no hub"))?;
         let parts = replica::Parts {
             settings: settings(sizes.shards)?,

@@ -4,11 +4,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use ger_core::claim::Takeover;
-use ger_core::names::{ClusterName, MemberId};
+use ger_core::names::MemberId;
 use git_events_runner::clock::Clock;
-use git_events_runner::clusters::{Clients, Connect, Error, Target};
 use git_events_runner::config::{Action, Flags, Settings};
 use git_events_runner::replica::{self, Pace, Parts};
 use jiff::{SignedDuration, Timestamp};
@@ -21,11 +19,13 @@ use super::door::{Common, Door, Strike, Trap};
 use super::forge::{Forge, Way};
 use super::script::{Process, Script};
 use crate::fleet::HOME;
+use crate::reach::Routes;
 
 /// A replica announces itself this soon after its start; production waits for ten seconds.
 const ANNOUNCE_AFTER: Duration = Duration::from_secs(3);
 /// Who dies without having been told for how long is up again after this.
 const REST: Duration = Duration::from_secs(5);
+const MOST_WRONG: SignedDuration = SignedDuration::from_secs(150);
 
 /// What every process is made of.
 #[derive(Debug)]
@@ -152,7 +152,11 @@ impl Slot {
         incarnation: u32,
     ) -> (Running, JoinSet<Result<(), replica::Error>>) {
         let door = Door::new(self.number, &mould.common);
-        let routes = Routes { mould: Arc::clone(mould), door: door.clone() };
+        let (shared, own) = (Arc::clone(mould), door.clone());
+        let routes = Routes::new(move |cluster: &str| {
+            let sandbox = shared.sandboxes.iter().find(|it| it.name() == cluster)?;
+            Some(own.client(sandbox, HOME))
+        });
         let elapsed = SignedDuration::try_from(mould.common.timeline.now()).unwrap_or_default();
         let wall = mould.start + elapsed + *lock(&self.skew);
         let clock = Clock::virtual_from(wall);
@@ -176,35 +180,5 @@ impl Slot {
         let mut task = JoinSet::new();
         door.guards(task.spawn(running));
         (Running { handle, door, stop, clock }, task)
-    }
-}
-
-const MOST_WRONG: SignedDuration = SignedDuration::from_secs(150);
-
-/// Leads to the clusters by the host of a server's URL.
-struct Routes {
-    mould: Arc<Mould>,
-    door: Door,
-}
-
-impl Routes {
-    fn clients(&self, cluster: &str) -> Option<Clients> {
-        let sandbox = self.mould.sandboxes.iter().find(|it| it.name() == cluster)?;
-        let client = self.door.client(sandbox, HOME);
-        Some(Clients { requests: client.clone(), watches: client })
-    }
-}
-
-impl Connect for Routes {
-    fn connect<'a>(
-        &'a self,
-        _cluster: &'a ClusterName,
-        target: &'a Target,
-    ) -> BoxFuture<'a, Result<Clients, Error>> {
-        let host = target.server().trim_start_matches("https://").trim_end_matches('/');
-        let clients = self.clients(host).ok_or_else(|| Error::Resolve {
-            source: std::io::Error::other("there is no cluster of that name"),
-        });
-        Box::pin(std::future::ready(clients))
     }
 }
