@@ -297,10 +297,13 @@ fn end_unstarted(
     })
 }
 
-/// Clears the source's record if this run is the newest of its source: its change never ran.
+/// Clears the source's record if this run is the newest of its source: its change never ran. One that was
+/// skipped did not run either, and may have been skipped because of this one.
 fn leave_due(status: &mut TriggerStatus, run_id: &str, now: Timestamp) {
     let Some(run) = find(status, run_id).filter(|it| it.commit.is_some()) else { return };
-    let newest = status.runs.iter().rev().find(|it| it.source == run.source && it.commit.is_some());
+    let counts =
+        |it: &&Run| it.source == run.source && it.commit.is_some() && it.phase != RunPhase::Skipped;
+    let newest = status.runs.iter().rev().find(counts);
     if newest.is_none_or(|it| it.id != run.id) {
         return;
     }

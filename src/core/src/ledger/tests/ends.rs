@@ -131,6 +131,22 @@ fn an_expired_run_of_an_older_commit_makes_nothing_due() {
     assert_eq!(check(&plan(), &status, head('b'), 301), Verdict::Nothing);
 }
 
+/// `Forbid`: the later change was skipped because of the earlier one, which did not run either.
+#[test]
+fn a_run_that_expires_after_another_was_skipped_for_it_leaves_its_source_due() {
+    for phase in [RunPhase::Pending, RunPhase::Queued] {
+        let (status, id) = with_run(phase);
+        let status = written(check(&plan(), &status, head('b'), 10));
+        let second = status.runs[1].id.clone();
+        let status = moved(skipped(&status, &second, "Forbidden: a run is not finished", at(11)));
+
+        let status = moved(expired(&status, &id, Some("job-uid"), "waited 5 min", at(300)));
+
+        assert_eq!(phases(&status), [RunPhase::Expired, RunPhase::Skipped]);
+        assert!(is_due(&status), "{phase:?}");
+    }
+}
+
 #[test]
 fn a_queued_run_ends_only_after_its_job_was_withdrawn() {
     let (status, id) = with_run(RunPhase::Queued);
