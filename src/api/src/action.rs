@@ -198,7 +198,7 @@ pub struct ActionJob {
         transform = bounds::fill
     )]
     pub env_from: Option<Vec<EnvFromSource>>,
-    /// What the worker may use, and what is reserved for it.
+    /// What the worker and the cloner each may use, and what is reserved for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(transform = bounds::fill)]
     pub resources: Option<ResourceRequirements>,

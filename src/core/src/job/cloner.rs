@@ -1,7 +1,7 @@
 //! How is the source brought into the working directory? The init container, with the credentials.
 
 use ger_api::schedule_trigger::Reference;
-use k8s_openapi::api::core::v1::{Container, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{Container, ResourceRequirements, Volume, VolumeMount};
 
 use super::{JobInput, env, security};
 use crate::plan::{reference_parts, source_kind};
@@ -20,6 +20,7 @@ pub(super) fn container(input: &JobInput<'_>, workdir: &str, volumes: &[Volume])
         image: Some(job.cloner_image.clone().unwrap_or_else(|| settings.cloner_image.clone())),
         args: Some(arguments(input, workdir)),
         env: Some(variables.collect::<Vec<_>>()).filter(|it| !it.is_empty()),
+        resources: job.resources.as_ref().map(without_claims),
         volume_mounts: Some(mounts),
         image_pull_policy: job.image_pull_policy.map(|it| it.as_str().to_owned()),
         security_context: Some(security::of_cloner(job.pod_security_context.as_ref())),
@@ -51,6 +52,11 @@ fn arguments(input: &JobInput<'_>, workdir: &str) -> Vec<String> {
     }
     // As in variables, Kubernetes would expand `$(NAME)`.
     arguments.into_iter().map(|it| it.replace("$(", "$$(")).collect()
+}
+
+/// A quota on CPU or memory refuses a Pod with a container that names none. Devices are the worker's.
+fn without_claims(resources: &ResourceRequirements) -> ResourceRequirements {
+    ResourceRequirements { claims: None, ..resources.clone() }
 }
 
 fn mount(volume: &Volume, workdir: &str) -> VolumeMount {

@@ -99,7 +99,11 @@ fn of_containers() -> Vec<Field> {
         // Behind ours, which it refers to.
         field("env", json!([env]), [(WORKER, "/env/13", env)]),
         field("envFrom", from.clone(), [(WORKER, "/envFrom", from)]),
-        field("resources", resources.clone(), [(WORKER, "/resources", resources)]),
+        field(
+            "resources",
+            resources.clone(),
+            [(CLONER, "/resources", resources.clone()), (WORKER, "/resources", resources)],
+        ),
         field("volumes", json!([volume]), [(POD, "/volumes/2", volume.clone())]),
         // A mount needs its volume.
         Field {
