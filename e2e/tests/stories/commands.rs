@@ -71,6 +71,28 @@ fn who_asks_for_a_run_sees_it_to_its_end() {
     });
 }
 
+/// A trigger that remembers no run that failed does not make it a success.
+#[test]
+fn a_run_that_failed_and_is_forgotten_has_failed() {
+    story!(Virtual, async {
+        let fleet = Fleet::builder().start().await;
+        let (hub, repo) = (fleet.hub(), fleet.repo("app"));
+        let commit = repo.push();
+        let forgetful = trigger("deploy").every("1h").remembering(0, 0).watching(&repo);
+        hub.apply(&forgetful).await;
+        hub.done_for(&commit, secs(60)).await;
+
+        let (succeeded, of_good) = typed((&hub, &clock()), "run deploy --wait --force").await;
+        hub.work(Work::Fails(secs(1)));
+        let (failed, of_bad) = typed((&hub, &clock()), "run deploy --wait --force").await;
+
+        assert!(of_good.contains("remembers no more of it"), "{of_good}");
+        assert_eq!(succeeded.unwrap(), 0);
+        assert!(of_bad.contains("remembers no more of it"), "{of_bad}");
+        assert_eq!(failed.unwrap(), 1);
+    });
+}
+
 /// One source of many is asked for alone.
 #[test]
 fn a_run_may_be_asked_for_of_one_source() {

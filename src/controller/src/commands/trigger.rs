@@ -112,6 +112,11 @@ pub enum Error {
     )]
     Unanswered { name: String, seconds: u64 },
 
+    #[error(
+        "trigger {name} has taken the request, and none of its runs is to be seen: it may be over already"
+    )]
+    Forgotten { name: String },
+
     #[error("the runs of trigger {name} have not ended within {seconds} s")]
     Unfinished { name: String, seconds: u64 },
 

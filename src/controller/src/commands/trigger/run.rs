@@ -1,15 +1,17 @@
 //! How is a run asked for, and followed? By the annotation that anybody may set, and by the trigger's status.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::time::Duration;
 
 use ger_api::status::{Run as Recorded, RunPhase};
 use ger_api::{ScheduleTrigger, TriggerStatus, WebhookTrigger};
+use ger_core::job::RUN_ID;
 use ger_core::names::TriggerKind;
 use ger_core::plan::{FORCE, RUN_AT, RUN_SOURCES};
 use k8s_openapi::NamespaceResourceScope;
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::api::batch::v1::Job;
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -154,11 +156,14 @@ pub(super) async fn run(
     if !(asked.wishes.wait || asked.wishes.logs) {
         return Ok(0);
     }
+    if runs.is_empty() {
+        return Err(Error::Forgotten { name: found.name });
+    }
     let mut following = Following {
         client,
         found: &found,
         asked,
-        open: runs.into_iter().map(|it| it.id).collect(),
+        open: runs.into_iter().map(|it| (it.id.clone(), it)).collect(),
         said: BTreeSet::new(),
         logged: BTreeSet::new(),
         worst: 0,
@@ -172,7 +177,11 @@ async fn requested(client: &Client, found: &Found, value: &str) -> Result<Vec<Re
     loop {
         let status = again(client, found).await?;
         if status.last_handled_run_at.as_deref() == Some(value) {
-            let is_its = |it: &Recorded| it.occasion.as_deref() == Some(value);
+            // A call that came meanwhile has joined it.
+            let is_its = |it: &Recorded| {
+                it.occasion.as_deref() == Some(value)
+                    || it.also_asked_by.iter().any(|it| it == value)
+            };
             return Ok(status.runs.into_iter().filter(is_its).collect());
         }
         if begun.elapsed() >= ANSWERED {
@@ -187,8 +196,8 @@ struct Following<'a> {
     client: &'a Client,
     found: &'a Found,
     asked: &'a Run,
-    /// The runs that have not ended.
-    open: BTreeSet<String>,
+    /// The runs that have not ended, as they were last seen.
+    open: BTreeMap<String, Recorded>,
     said: BTreeSet<(String, RunPhase)>,
     logged: BTreeSet<String>,
     worst: u8,
@@ -200,8 +209,11 @@ impl Following<'_> {
         let begun = Instant::now();
         while !self.open.is_empty() {
             let status = again(self.client, self.found).await?;
-            for id in self.open.clone() {
-                self.step(&status, &id, out).await?;
+            for (id, last) in self.open.clone() {
+                match status.runs.iter().find(|it| it.id == id) {
+                    Some(run) => self.step(run, out).await?,
+                    None => self.forgotten(last, out).await?,
+                }
             }
             if self.open.is_empty() {
                 break;
@@ -216,28 +228,54 @@ impl Following<'_> {
     }
 
     /// Says what is new of one run.
-    async fn step(
-        &mut self,
-        status: &TriggerStatus,
-        id: &str,
-        out: &mut (dyn Write + Send),
-    ) -> Result<(), Error> {
-        let Some(run) = status.runs.iter().find(|it| it.id == id) else {
-            self.open.remove(id);
-            return say(out, &format!("run {id} is over, and the trigger remembers no more of it"));
-        };
-        if self.said.insert((id.to_owned(), run.phase)) {
+    async fn step(&mut self, run: &Recorded, out: &mut (dyn Write + Send)) -> Result<(), Error> {
+        let id = &run.id;
+        if self.said.insert((id.clone(), run.phase)) {
             say(out, &line(run))?;
         }
         let has_begun = run.phase == RunPhase::Running || run.phase.is_final();
-        let has_log = has_begun && run.job.is_some() && self.asked.wishes.logs;
-        if has_log && self.logged.insert(id.to_owned()) {
-            self.follower(run).print(out).await?;
+        if has_begun && run.job.is_some() {
+            self.log(run, out).await?;
         }
         if run.phase.is_final() {
             self.open.remove(id);
             self.end(run).await;
+        } else {
+            self.open.insert(id.clone(), run.clone());
         }
+        Ok(())
+    }
+
+    async fn log(&mut self, run: &Recorded, out: &mut (dyn Write + Send)) -> Result<(), Error> {
+        if self.asked.wishes.logs && self.logged.insert(run.id.clone()) {
+            self.follower(run).print(out).await?;
+        }
+        Ok(())
+    }
+
+    /// A run that the trigger no longer remembers is over: its Job tells how it ended, if it is still there.
+    async fn forgotten(
+        &mut self,
+        last: Recorded,
+        out: &mut (dyn Write + Send),
+    ) -> Result<(), Error> {
+        let id = &last.id;
+        self.open.remove(id);
+        say(out, &format!("run {id} is over, and the trigger remembers no more of it"))?;
+        let jobs: Api<Job> = Api::namespaced(self.client.clone(), &self.found.namespace);
+        let listed = jobs.list(&ListParams::default().labels(&format!("{RUN_ID}={id}"))).await;
+        let what = format!("the Job of run {id}");
+        let listed = listed.map_err(|source| Error::Read { what, source: Box::new(source) })?;
+        let conditions =
+            listed.items.first().and_then(|it| it.status.as_ref()?.conditions.as_ref());
+        let has_succeeded = conditions
+            .into_iter()
+            .flatten()
+            .any(|it| it.type_ == "Complete" && it.status == "True");
+        let phase = if has_succeeded { RunPhase::Succeeded } else { RunPhase::Failed };
+        let run = Recorded { phase, ..last };
+        self.log(&run, out).await?;
+        self.end(&run).await;
         Ok(())
     }
 
