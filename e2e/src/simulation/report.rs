@@ -144,6 +144,7 @@ impl Worst {
         sums.detection = sums.detection.max(figures.detection);
         sums.detection_ever = sums.detection_ever.max(figures.detection_ever);
         sums.start = sums.start.max(figures.start);
+        sums.most = sums.most.max(figures.most);
         sums.longest = sums.longest.max(figures.longest);
         self.absorbed += report.absorbed();
         self.crashes += report.crashes;
@@ -153,11 +154,13 @@ impl Worst {
     }
 
     pub(super) fn told(&self) -> String {
-        let Figures { runs, started, changes, detection, detection_ever, start, .. } = self.sums;
+        let Figures { runs, started, changes, detection, detection_ever, start, most, .. } =
+            self.sums;
         format!(
             "{} seeds, {} broken | {runs} runs, {started} started, {changes} due changes, all counted | \
              at worst: seen within {detection:.0?} ({detection_ever:.0?} in storms), started within {start:.0?}, \
-             unowned {:.0?} ({:.0?} in calm) | {} doubles absorbed, {} crashes, {} freezes\n\
+             unowned {:.0?} ({:.0?} in calm), {most} Jobs of a cluster at once | {} doubles absorbed, \
+             {} crashes, {} freezes\n\
              laws: recorded before done; a run runs once; no change runs twice; no firing runs twice; each \
              change that stays is run; the last commit runs last; nothing starts but what the ledger holds as \
              queued; no run is lost; the ledger goes forward only and tells the truth; no trigger is unowned \
