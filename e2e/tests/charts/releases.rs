@@ -196,6 +196,15 @@ async fn rights_are_bound_where_the_values_say() {
         let answer = said.out.trim();
         assert_eq!(answer == "yes", may, "{verb} {resource} in {namespace}: {said:?}");
     }
+
+    // What an Action runs is a user's: its account may nothing.
+    let user = "system:serviceaccount:home:runner-git-events-runner-action-job";
+    for verb in ["get", "list"] {
+        let asked = ["auth", "can-i", verb, "secrets", "--namespace", "home", "--as", user];
+        let said = kubectl.ask(&asked, "").await;
+
+        assert_eq!(said.out.trim(), "no", "{verb} secrets: {said:?}");
+    }
 }
 
 async fn install(helm: &Program, name: &str, more: &[&str]) {
