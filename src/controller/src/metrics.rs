@@ -111,10 +111,12 @@ impl Metrics {
             &self.ledger_conflicts_total,
             &self.job_create_duplicates_total,
             &self.problems_total,
+            &self.events_dropped_total,
         ] {
             forget(counters, cluster);
         }
         self.forget_queue(cluster);
+        forget(&self.jobs_queue_waiting_duration_seconds, cluster);
         forget(&self.change_to_job_seconds, cluster);
     }
 
@@ -398,6 +400,25 @@ mod tests {
         assert_eq!(metrics.git_requests_sent_total.with_label_values(&["git.test"]).get(), 5);
         let opened = &metrics.git_connections_opened_total;
         assert_eq!(opened.with_label_values(&["git.test"]).get(), 1);
+    }
+
+    #[test]
+    fn a_cluster_that_is_gone_leaves_no_series_behind() {
+        let metrics = Metrics::new("test").unwrap();
+        for cluster in ["east", "west"] {
+            metrics.jobs_queue_limit.with_label_values(&[cluster]).set(16);
+            metrics.jobs_queue_waiting_duration_seconds.with_label_values(&[cluster]).observe(1.0);
+            metrics.change_to_job_seconds.with_label_values(&[cluster]).observe(1.0);
+            metrics.events_dropped_total.with_label_values(&[cluster]).inc();
+            metrics.problems_total.with_label_values(&[cluster, "Unreachable"]).inc();
+        }
+
+        metrics.forget_cluster("east");
+
+        let text = prometheus::TextEncoder::new().encode_to_string(&metrics.registry().gather());
+        let text = text.unwrap();
+        assert!(!text.contains("cluster=\"east\""), "{text}");
+        assert!(text.contains("test_events_dropped_total{cluster=\"west\"} 1"), "{text}");
     }
 
     #[test]
