@@ -1,5 +1,7 @@
 //! How does a recorded run get its Job? Created suspended, found again by its name, deleted by its uid.
 
+mod refusal;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,13 +16,16 @@ use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
-use kube::core::Status;
 use serde_json::{Value, json};
 
 use super::error::Error;
 use super::{Fleet, copies, sources};
 use crate::checks::{self, Placed};
 use crate::clusters::{Cluster, JobView};
+
+/// A credential that ends is good for this long at least when a Job gets it: as long as a Pod may take to begin
+/// on a cluster that makes a node for it.
+const PENDING: Duration = Duration::from_mins(30);
 
 /// What came of making a run's Job.
 #[derive(Debug)]
@@ -86,7 +91,8 @@ pub(crate) async fn make(
             }
         }
         Err(source) => {
-            let made = if let kube::Error::Api(answer) = &source { refusal(answer) } else { None };
+            let made =
+                if let kube::Error::Api(answer) = &source { refusal::of(answer) } else { None };
             return made.ok_or_else(|| Error::CreateJob { job: name, source: Box::new(source) });
         }
     };
@@ -140,7 +146,7 @@ pub(super) async fn renew(
     let Some(copy) = &built.secret_copy else { return Ok(Ok(())) };
     let (client, namespace) = (cluster.client(), plan.key.namespace.as_str());
     let placed = Placed { cluster: cluster.name(), client, namespace, source: &origin.source };
-    let of_job = copies::Copied { copy, job_uid, lasting: contract::DEFAULT_TIMEOUT };
+    let of_job = copies::Copied { copy, job_uid, lasting: PENDING };
     let made = copies::make(&fleet.checks, placed, &of_job).await?;
     Ok(made.map_or(Ok(()), |it| Err(it.why())))
 }
@@ -224,8 +230,9 @@ fn build(
         shard_transitions: Some(shard_transitions),
         trace: fleet.traces.of(&run.id),
     })?;
-    // It may wait for a place first.
+    // It may wait for a place first, and its Pod for a node, an image, a volume.
     let lasting = action.waiting_timeout(&in_force.jobs).saturating_add(contract::DEFAULT_TIMEOUT);
+    let lasting = lasting.max(PENDING);
     Ok((built, Origin { source, lasting }))
 }
 
@@ -317,27 +324,6 @@ async fn adopt(
     Ok(Ok(job))
 }
 
-/// Whether the API's answer is about what was asked for, and not about the moment.
-fn refusal(answer: &Status) -> Option<Made> {
-    match answer.code {
-        403 if answer.message.contains("exceeded quota") => {
-            Some(Made::blocked("QuotaExceeded", answer.message.clone()))
-        }
-        // Of a namespace that is going, or not there: the trigger goes with it, or it comes back.
-        403 if answer.message.contains("being terminated") => {
-            Some(Made::blocked("NamespaceTerminating", answer.message.clone()))
-        }
-        // The authorizer's word. An API server that has just begun knows no roles for a moment, and a
-        // role can be mended: no change is lost for it.
-        403 if answer.message.contains("cannot create resource") => {
-            Some(Made::blocked("Forbidden", answer.message.clone()))
-        }
-        404 => Some(Made::blocked("NamespaceMissing", answer.message.clone())),
-        400 | 403 | 422 => Some(Made::Refused { message: answer.message.clone() }),
-        _ => None,
-    }
-}
-
 /// What is seen of a run's Job: by the watch, or live where the watch shows none.
 pub(crate) async fn observe(
     cluster: &Cluster,
@@ -360,6 +346,19 @@ pub(crate) async fn observe(
         read.map_err(|source| Error::ReadJob { job: name.clone(), source: Box::new(source) })?;
     let view = live.as_ref().map(JobView::of).filter(|it| it.uid == *uid);
     Ok(view.map_or(JobSighting::Gone, |it| it.sighting))
+}
+
+/// This very Job, past all caches; none if it is gone, or another one by now.
+pub(super) async fn live(
+    cluster: &Cluster,
+    (namespace, name): (&str, &str),
+    uid: &str,
+) -> Result<Option<JobView>, Error> {
+    let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), namespace);
+    let read = jobs.get_opt(name).await;
+    let live =
+        read.map_err(|source| Error::ReadJob { job: name.to_owned(), source: Box::new(source) })?;
+    Ok(live.as_ref().map(JobView::of).filter(|it| it.uid == uid))
 }
 
 /// When a run's Job began, as the watch has it.
@@ -444,29 +443,5 @@ pub(crate) fn action_uid(cluster: &Cluster, plan: &Plan) -> Option<String> {
             stores.actions.find(Some(&plan.key.namespace), name)?.metadata.uid.clone()
         }
         ActionKind::ClusterAction => stores.cluster_actions.find(None, name)?.metadata.uid.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn answer(code: u16, message: &str) -> Option<Made> {
-        refusal(&Status::failure(message, "").with_code(code))
-    }
-
-    /// Found on a real API server that was restarted while a run was due.
-    #[test]
-    fn what_the_authorizer_refuses_waits_and_what_admission_refuses_ends() {
-        let role = "jobs.batch is forbidden: User \"system:serviceaccount:a:b\" cannot create \
-            resource \"jobs\" in API group \"batch\" in the namespace \"apps\"";
-        let hook = "admission webhook \"policy.test\" denied the request: no";
-
-        let by_role = answer(403, role);
-        let by_hook = answer(403, hook);
-
-        assert!(matches!(by_role, Some(Made::Blocked { reason: "Forbidden", .. })), "{by_role:?}");
-        assert!(matches!(by_hook, Some(Made::Refused { .. })), "{by_hook:?}");
-        assert!(answer(500, "etcdserver: leader changed").is_none());
     }
 }
