@@ -151,7 +151,7 @@ fn status(
             "requestedAt": now, "startedAt": now, "finishedAt": now,
         }],
     }))?;
-    Ok(match ledger::accepted(&status, generation, now) {
+    Ok(match ledger::accepted(&status, generation, None, now) {
         Transition::Write(status) => *status,
         _ => status,
     })

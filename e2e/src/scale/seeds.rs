@@ -89,7 +89,7 @@ fn status(source: &str, number: usize, now: Timestamp) -> anyhow::Result<Trigger
             "requestedAt": now, "startedAt": now, "finishedAt": now,
         }],
     }))?;
-    Ok(match ledger::accepted(&status, 1, now) {
+    Ok(match ledger::accepted(&status, 1, None, now) {
         Transition::Write(status) => *status,
         Transition::Nothing | Transition::Refused { .. } => status,
     })

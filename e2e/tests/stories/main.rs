@@ -18,8 +18,11 @@ mod handover;
 mod hooks;
 mod hostile;
 mod joining;
+mod nexts;
 mod outcomes;
+mod overrides;
 mod permissions;
+
 mod processes;
 mod queue;
 mod quiet;

@@ -21,7 +21,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ger_api::ScheduleTrigger;
 use ger_core::names::{ClusterName, TriggerKey, TriggerKind};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -32,7 +31,7 @@ use self::memory::Memory;
 // Public for its benchmark alone.
 #[doc(hidden)]
 pub use self::queue::Queue;
-use crate::clusters::{Cluster, Event, Events, Folded, Held as _};
+use crate::clusters::{Cluster, Event, Events, Held as _};
 use crate::runs::Fleet;
 
 /// Triggers of one cluster that are worked at once: a cluster is a bulkhead, and one whose triggers
@@ -152,7 +151,7 @@ impl Scheduler {
         }
         let changed = Changed::of(events);
         if !changed.is_empty() {
-            self.wake_each(cluster, |trigger| changed.concerns(trigger));
+            self.wake_users(cluster, changed);
         }
         // A ledger may have become the one that a waiting Job needs.
         if events.iter().any(|it| !it.is_broad()) {
@@ -193,16 +192,20 @@ impl Scheduler {
         }
     }
 
-    /// Wakes the triggers of a cluster that use a source or an action.
-    fn wake_each(
-        &mut self,
-        cluster: &ClusterName,
-        uses: impl Fn(&Folded<ScheduleTrigger>) -> bool,
-    ) {
+    /// Wakes the triggers of a cluster that use a source or an action that changed, by whatever names it.
+    fn wake_users(&mut self, cluster: &ClusterName, changed: Changed<'_>) {
         let Some(cluster) = self.fleet.clusters.cluster(cluster) else { return };
-        for trigger in cluster.stores().schedule_triggers.list() {
-            if uses(&trigger) {
+        let stores = cluster.stores();
+        let overriding = changed.overriding(stores);
+        let changed = changed.and(&overriding);
+        for trigger in stores.schedule_triggers.list() {
+            if changed.concerns(&trigger) {
                 self.wake_if_ours(&key(&cluster, TriggerKind::Schedule, trigger.place()));
+            }
+        }
+        for trigger in stores.webhook_triggers.list() {
+            if changed.concerns(&trigger) {
+                self.wake_if_ours(&key(&cluster, TriggerKind::Webhook, trigger.place()));
             }
         }
     }

@@ -32,6 +32,7 @@ mod tests;
 pub use calls::{Call, Called, Taken, call};
 pub use concurrency::{Place, place, replaced, replacing, skipped};
 pub use conditions::{accepted, slim, wrong_config};
+pub use due::over;
 pub use hindered::{began, hindered};
 pub use hint::look_again;
 pub use id::run_id;

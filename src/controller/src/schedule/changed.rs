@@ -4,10 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use ger_api::schedule_trigger::{ActionKind, SourceKind};
 
-use crate::clusters::{Event, Folded, Held};
+use crate::clusters::{Event, Folded, Held, Stores};
 
 /// Names by kind and namespace; what has no namespace is in the empty one.
 type Names<'a, K> = HashMap<(K, &'a str), HashSet<&'a str>>;
+
+/// An Action: its kind, its namespace if it has one, and its name.
+pub(super) type Place = (ActionKind, String, String);
 
 /// The sources and actions of one cluster that changed.
 #[derive(Debug, Default)]
@@ -37,6 +40,37 @@ impl<'a> Changed<'a> {
             }
         }
         all
+    }
+
+    /// The Actions whose `sourceOverride` names one of the sources.
+    pub(super) fn overriding(&self, stores: &Stores) -> Vec<Place> {
+        if self.sources.is_empty() {
+            return Vec::new();
+        }
+        let names = |kind: SourceKind, at: &str, name: &str| {
+            let at = if kind == SourceKind::ClusterGitRepo { "" } else { at };
+            self.sources.get(&(kind, at)).is_some_and(|it| it.contains(name))
+        };
+        let of_namespaces = stores.actions.list().into_iter().filter_map(|it| {
+            let (namespace, name) = it.place();
+            let other = it.spec.source_override.as_ref()?;
+            let place = (ActionKind::Action, namespace.to_owned(), name.to_owned());
+            names(other.kind, namespace, &other.name).then_some(place)
+        });
+        let of_cluster = stores.cluster_actions.list().into_iter().filter_map(|it| {
+            let other = it.spec.source_override.as_ref()?;
+            let place = (ActionKind::ClusterAction, String::new(), it.place().1.to_owned());
+            names(SourceKind::ClusterGitRepo, "", &other.name).then_some(place)
+        });
+        of_namespaces.chain(of_cluster).collect()
+    }
+
+    /// These Actions too.
+    pub(super) fn and(mut self, actions: &'a [Place]) -> Self {
+        for (kind, namespace, name) in actions {
+            self.actions.entry((*kind, namespace)).or_default().insert(name);
+        }
+        self
     }
 
     pub(super) fn is_empty(&self) -> bool {

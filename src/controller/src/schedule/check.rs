@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::fire::Turn;
-use super::memory::{OfSource, Seen, backoff};
+use super::memory::{OfSource, Seen, backoff, was_cleared};
 use super::traced::Period;
 use crate::checks::{Asked, Placed};
 use crate::runs::ledger::{Step, swap};
@@ -44,7 +44,7 @@ enum Urgency {
 }
 
 /// What decides how a source is asked: who edits either has perhaps mended it.
-fn seen(plan: &Plan, found: &Found) -> Seen {
+pub(super) fn seen(plan: &Plan, found: &Found) -> Seen {
     Seen { generation: plan.generation, version: found.version.clone() }
 }
 
@@ -63,9 +63,6 @@ fn urgency(memory: &OfSource, record: Option<&CheckedSource>, seen: &Seen) -> Ur
     if let Some(at) = memory.retry_at {
         return if at <= now { Urgency::Now } else { Urgency::Later };
     }
-    let was_cleared = |it: &CheckedSource| {
-        it.commit_hash.is_none() && (it.checked_at.is_some() || it.changed.is_some())
-    };
     let is_failing = |it: &CheckedSource| it.failures > 0 && memory.failures == 0;
     if record.is_some_and(|it| was_cleared(it) || is_failing(it)) {
         Urgency::Now
@@ -147,7 +144,7 @@ impl Turn<'_> {
 
     /// When all sources were last seen to: by this replica, else by the record of the one that waits
     /// longest. None if one was never.
-    fn last_done(&self, plan: &Plan) -> Option<Timestamp> {
+    pub(super) fn last_done(&self, plan: &Plan) -> Option<Timestamp> {
         let status = &self.trigger.status;
         let of_source = |name: &String| {
             let record = status.checked_sources.get(name)?;
@@ -174,7 +171,9 @@ impl Turn<'_> {
             let last = record.and_then(|it| it.checked_at).or(self.trigger.status.last_run);
             let nominal = || plan.schedule.as_ref().map_or_else(String::new, |it| it.nominal(last));
             let is_requested = is_asked_for(&self.trigger.status, name, memory, now);
-            let firing = match urgency(memory, record, &seen(plan, &found)) {
+            let seen = seen(plan, &found);
+            memory.on_record(record, &seen);
+            let firing = match urgency(memory, record, &seen) {
                 Urgency::Confirm(nominal) => Firing::Confirm { nominal },
                 Urgency::Now => Firing::Tick { nominal: nominal() },
                 Urgency::None if occasion == Occasion::Tick => Firing::Tick { nominal: nominal() },

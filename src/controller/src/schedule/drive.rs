@@ -12,14 +12,17 @@ use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
 use tokio::time::Instant;
 
+use super::check::seen;
 use super::fire::Turn;
 use super::memory::{Pending, backoff};
 use crate::clusters::JobView;
 use crate::runs::admission::waiting_timeout;
 use crate::runs::jobs::Patched;
 use crate::runs::ledger::Moved;
-use crate::runs::{Error, jobs, sources};
+use crate::runs::{Error, ended, jobs, sources};
 
+/// What was given up is looked at again in a turn of its own.
+const SOON: Duration = Duration::from_millis(100);
 /// What just failed is not tried again at once.
 const TRIED_LATELY: Duration = Duration::from_millis(500);
 
@@ -76,9 +79,7 @@ impl Turn<'_> {
         if plan.sources.contains(&run.source) {
             return Ok(());
         }
-        let now = self.fleet.clock.now();
-        self.transit(|live| ledger::superseded(&live.status, &run.id, None, now)).await?;
-        Ok(())
+        self.supersede(run, None).await
     }
 
     pub(super) async fn make(&mut self, plan: &Plan, run: &Run) -> Result<(), Error> {
@@ -108,11 +109,8 @@ impl Turn<'_> {
             jobs::Made::Ready { name, uid } => self.queue(run, &name, &uid, began).await,
             jobs::Made::Refused { message } => self.fail(run, &message).await,
             jobs::Made::Superseded => {
-                let now = self.fleet.clock.now();
-                self.transit(|live| ledger::superseded(&live.status, &run.id, None, now)).await?;
-                self.check_soon(&run.source);
-                let trace_id = self.trace_of(&run.id);
-                tracing::info!(trigger = %self.key, run = run.id, trace_id, "superseded: what is watched was edited");
+                self.supersede(run, None).await?;
+                self.check_soon(plan, &run.source);
                 Ok(())
             }
             jobs::Made::Blocked { reason, message } => {
@@ -210,8 +208,9 @@ impl Turn<'_> {
                 .await?;
             self.memory.pending.remove(&run.id);
             if moved == Moved::Yes {
-                self.ended(run, RunPhase::Expired);
-                self.check_soon(&run.source);
+                let of = (self.fleet, &self.cluster);
+                ended::expired(of, &self.trigger, run, &why).await;
+                self.check_soon(plan, &run.source);
             }
             return Ok(());
         }
@@ -261,19 +260,12 @@ impl Turn<'_> {
         {
             return Ok(false);
         }
-        let now = self.fleet.clock.now();
-        let moved = self
-            .transit(|live| {
-                if is_superseded {
-                    ledger::superseded(&live.status, &run.id, Some(uid), now)
-                } else {
-                    ledger::back_to_pending(&live.uid, &live.status, &run.id, uid, now)
-                }
-            })
-            .await?;
-        let trace_id = self.trace_of(&run.id);
-        tracing::info!(trigger = %self.key, run = run.id, trace_id, job = name, ?moved, "job taken back");
-        self.check_soon(&run.source);
+        if is_superseded {
+            self.supersede(run, Some(uid)).await?;
+        } else {
+            self.take_anew(run, uid).await?;
+        }
+        self.check_soon(plan, &run.source);
         Ok(true)
     }
 
@@ -286,9 +278,12 @@ impl Turn<'_> {
             .insert(run.id.clone(), Pending { attempts, tried_at, retry_at, ..waits });
     }
 
-    /// The source is due again: its record was cleared.
-    fn check_soon(&mut self, source: &str) {
+    /// The source is due again: its record was cleared. Where that happens again and again, later and later.
+    fn check_soon(&mut self, plan: &Plan, source: &str) {
+        let found = sources::find(self.cluster.stores(), self.key, plan, source);
+        let record = self.trigger.status.checked_sources.get(source).map(Box::as_ref);
         let memory = self.memory.sources.entry(source.to_owned()).or_default();
-        memory.retry_at = Some(Instant::now() + Duration::from_millis(100));
+        memory.on_record(record, &seen(plan, &found));
+        memory.retry_at.get_or_insert_with(|| Instant::now() + SOON);
     }
 }

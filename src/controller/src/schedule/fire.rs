@@ -89,6 +89,15 @@ pub(super) async fn fire(
     (turn.memory, again)
 }
 
+/// What a trigger asks for, unless its spec cannot be carried out or asks for nothing any more.
+fn judged(trigger: &Trigger, last: Option<Timestamp>, now: Timestamp) -> Result<Plan, WrongConfig> {
+    let plan = trigger.plan.clone()?;
+    match ledger::over(&plan, &trigger.status, last, now) {
+        Some(wrong) => Err(wrong),
+        None => Ok(plan),
+    }
+}
+
 impl Turn<'_> {
     async fn take(&mut self) -> Result<Option<Instant>, Error> {
         if self.trigger.is_held_by_the_original {
@@ -97,7 +106,7 @@ impl Turn<'_> {
         if self.trigger.is_leaving {
             return Ok(None);
         }
-        let plan = match self.trigger.plan.clone() {
+        let plan = match judged(&self.trigger, self.last_seen_to(), self.fleet.clock.now()) {
             Ok(plan) => plan,
             Err(wrong) => {
                 self.refuse(&wrong).await?;
@@ -134,10 +143,11 @@ impl Turn<'_> {
         if known == Transition::Nothing {
             return Ok(());
         }
+        let last = self.last_seen_to();
         let moved = self
-            .transit(|live| match &live.plan {
+            .transit(|live| match judged(live, last, now) {
                 Ok(_) => Transition::Nothing,
-                Err(wrong) => ledger::wrong_config(&live.status, live.generation, wrong, now),
+                Err(wrong) => ledger::wrong_config(&live.status, live.generation, &wrong, now),
             })
             .await?;
         if moved == Moved::Yes {
@@ -155,15 +165,25 @@ impl Turn<'_> {
     /// Says on the trigger that its spec is understood, where no check said it already.
     async fn accept(&mut self, plan: &Plan) -> Result<(), Error> {
         let now = self.fleet.clock.now();
-        if ledger::accepted(&self.trigger.status, plan.generation, now) == Transition::Nothing {
+        let next = self.memory.next_check.filter(|it| !plan.suspend && *it != Timestamp::MAX);
+        let generation = plan.generation;
+        if ledger::accepted(&self.trigger.status, generation, next, now) == Transition::Nothing {
             return Ok(());
         }
         self.transit(|live| match &live.plan {
-            Ok(plan) => ledger::accepted(&live.status, plan.generation, now),
-            Err(_) => Transition::Nothing,
+            Ok(plan) if plan.generation == generation => {
+                ledger::accepted(&live.status, generation, next, now)
+            }
+            // It was edited again: that wakes us.
+            Ok(_) | Err(_) => Transition::Nothing,
         })
         .await?;
         Ok(())
+    }
+
+    /// When the trigger's sources were last seen to, as far as its spec says what they are.
+    fn last_seen_to(&self) -> Option<Timestamp> {
+        self.trigger.plan.as_ref().ok().and_then(|it| self.last_done(it))
     }
 
     /// Turns a new `run-at` annotation into requested runs.
@@ -222,11 +242,19 @@ impl Turn<'_> {
         Ok(())
     }
 
+    /// Tells of something, and logs it where it is a problem.
     pub(super) async fn tell(&self, notice: &Notice) {
+        if notice.severity == Severity::Warning {
+            tracing::warn!(trigger = %self.key, reason = notice.reason, "{}", notice.message);
+        }
+        self.publish(notice).await;
+    }
+
+    /// Tells of something that was logged.
+    pub(super) async fn publish(&self, notice: &Notice) {
         if notice.severity == Severity::Warning {
             let labels = [self.key.cluster.as_str(), notice.reason.as_str()];
             self.fleet.metrics.problems_total.with_label_values(&labels).inc();
-            tracing::warn!(trigger = %self.key, reason = notice.reason, "{}", notice.message);
         }
         events::tell(self.fleet, &self.cluster, &self.trigger.reference(), notice).await;
     }

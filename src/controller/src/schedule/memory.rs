@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ger_api::status::CheckedSource;
 use ger_core::ledger::Requested;
 use ger_core::schedule::Schedule;
 use jiff::Timestamp;
@@ -72,9 +73,42 @@ pub(super) struct OfSource {
     pub(super) confirm: Option<(Instant, Option<String>)>,
     /// When a failed check is tried again.
     pub(super) retry_at: Option<Instant>,
+    /// What of it was recorded and given up before it started, in a row.
+    pub(super) given_up: Option<GivenUp>,
     /// When the source is asked again for a commit that a webhook named and it did not have; and the
     /// requests that wait for it. A further one does not.
     pub(super) awaited: Option<(Instant, Vec<Requested>)>,
+}
+
+/// How often in a row a source's record was cleared, because its newest run came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct GivenUp {
+    /// The last of those records, and what it was asked by: who edits either has perhaps mended it.
+    at: Option<Timestamp>,
+    seen: Seen,
+    times: u32,
+}
+
+impl OfSource {
+    /// Takes in what is recorded of the source. A record that was cleared makes it due: at once for the first
+    /// time, and later and later while nothing of it starts.
+    pub(super) fn on_record(&mut self, record: Option<&CheckedSource>, seen: &Seen) {
+        let Some(record) = record.filter(|it| was_cleared(it)) else { return };
+        let times = match &self.given_up {
+            Some(known) if known.at == record.checked_at => return,
+            Some(known) if known.seen == *seen => known.times.saturating_add(1),
+            Some(_) | None => 1,
+        };
+        if times > 1 {
+            self.retry_at = Some(Instant::now() + backoff(times - 1));
+        }
+        self.given_up = Some(GivenUp { at: record.checked_at, seen: seen.clone(), times });
+    }
+}
+
+/// Whether a record says that what it was at came to nothing.
+pub(super) fn was_cleared(record: &CheckedSource) -> bool {
+    record.commit_hash.is_none() && (record.checked_at.is_some() || record.changed.is_some())
 }
 
 /// What is remembered of a run without a Job.
@@ -115,6 +149,32 @@ mod tests {
 
         assert_eq!(memory.sources, BTreeMap::from([("fails".to_owned(), failing)]));
         assert_eq!(*memory.of("uid").uid, *"uid");
+    }
+
+    fn cleared(second: i64) -> CheckedSource {
+        let checked_at = Some(Timestamp::from_second(second).unwrap());
+        CheckedSource { checked_at, ..CheckedSource::default() }
+    }
+
+    /// A waiting time of 0 and a cluster that is full: each run is given up at first sight.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_given_up_again_and_again_is_tried_later_and_later() {
+        let seen = Seen { generation: 1, version: "1".to_owned() };
+        let mut source = OfSource::default();
+        let mut waits = Vec::new();
+
+        for second in 0..5 {
+            source.retry_at = None;
+            source.on_record(Some(&cleared(second)), &seen);
+            source.on_record(Some(&cleared(second)), &seen);
+            waits.push(source.retry_at.map(|it| (it - Instant::now()).as_secs()));
+        }
+
+        assert_eq!(waits, [None, Some(2), Some(4), Some(8), Some(16)]);
+        source.retry_at = None;
+        let edited = Seen { generation: 2, ..seen };
+        source.on_record(Some(&cleared(9)), &edited);
+        assert_eq!(source.retry_at, None);
     }
 
     #[test]

@@ -96,16 +96,20 @@ impl Turn<'_> {
         let (severity, reason, message) = match sighting {
             JobSighting::Suspended => return,
             JobSighting::Running { .. } => {
+                self.has_started(&run.source);
                 tracing::info!(trigger = %self.key, run = run.id, trace_id, job, "running");
                 return;
             }
             JobSighting::Succeeded { .. } => {
                 tracing::info!(trigger = %self.key, run = run.id, trace_id, job, "job completed successfully{took}");
+                self.has_started(&run.source);
                 self.ended(run, RunPhase::Succeeded);
                 let message = format!("Job {job} of source {} succeeded{took}", run.source);
                 (Severity::Normal, "JobSucceeded", message)
             }
             JobSighting::Failed { message, .. } => {
+                tracing::warn!(trigger = %self.key, run = run.id, trace_id, job, "job failed{took}: {message}");
+                self.has_started(&run.source);
                 self.ended(run, RunPhase::Failed);
                 let message = format!("Job {job} of source {} failed{took}: {message}", run.source);
                 (Severity::Warning, "JobFailed", message)
@@ -114,16 +118,63 @@ impl Turn<'_> {
                 self.ended(run, RunPhase::Deleted);
                 let source = &run.source;
                 if let Some(by) = by {
+                    tracing::info!(trigger = %self.key, run = run.id, trace_id, job, by, "job replaced");
                     let message = format!("Job {job} of source {source} made way for run {by}");
                     (Severity::Normal, "JobReplaced", message)
                 } else {
+                    tracing::warn!(trigger = %self.key, run = run.id, trace_id, job, "unfinished job deleted");
                     let message =
                         format!("Job {job} of source {source} was removed before it finished");
                     (Severity::Warning, "JobDeleted", message)
                 }
             }
         };
-        self.tell(&Notice { severity, reason: reason.to_owned(), message }).await;
+        self.publish(&Notice { severity, reason: reason.to_owned(), message }).await;
+    }
+
+    /// Ends a run about something that is no longer watched: see [`ledger::superseded`].
+    pub(super) async fn supersede(
+        &mut self,
+        run: &Run,
+        withdrawn: Option<&str>,
+    ) -> Result<(), Error> {
+        let now = self.fleet.clock.now();
+        let moved =
+            self.transit(|live| ledger::superseded(&live.status, &run.id, withdrawn, now)).await?;
+        if moved == Moved::Yes {
+            ended::given_up(self.fleet, &self.trigger, run, RunPhase::Failed);
+            let (id, source, job) = (&run.id, &run.source, run.job.as_deref());
+            let trace_id = self.trace_of(id);
+            tracing::info!(trigger = %self.key, run = id, trace_id, job, "superseded: what is watched was edited");
+            let message =
+                format!("run {id} of source {source} is given up: what is watched was edited");
+            let reason = "RunSuperseded".to_owned();
+            self.tell(&Notice { severity: Severity::Normal, reason, message }).await;
+        }
+        Ok(())
+    }
+
+    /// Lets another run take the place of one whose Action was created anew, with its Job, which was withdrawn.
+    pub(super) async fn take_anew(&mut self, run: &Run, withdrawn: &str) -> Result<(), Error> {
+        let now = self.fleet.clock.now();
+        let moved = self
+            .transit(|live| {
+                ledger::back_to_pending(&live.uid, &live.status, &run.id, withdrawn, now)
+            })
+            .await?;
+        if moved == Moved::Yes {
+            ended::given_up(self.fleet, &self.trigger, run, RunPhase::Expired);
+            let (id, source, job) = (&run.id, &run.source, run.job.clone().unwrap_or_default());
+            let trace_id = self.trace_of(id);
+            tracing::info!(trigger = %self.key, run = id, trace_id, job, "job taken back: its Action was created anew");
+            let message = format!(
+                "Job {job} of source {source} is made anew, as its Action was: another run takes \
+                 the place of {id}"
+            );
+            let reason = "JobTakenBack".to_owned();
+            self.tell(&Notice { severity: Severity::Normal, reason, message }).await;
+        }
+        Ok(())
     }
 
     /// Looks whether a Job that was started gets on, less and less often, until it works.
@@ -179,6 +230,13 @@ impl Turn<'_> {
             self.tell(&Notice { severity, reason, message }).await;
         }
         Ok(())
+    }
+
+    /// A run of the source started: what is given up after it is the first again.
+    fn has_started(&mut self, source: &str) {
+        if let Some(memory) = self.memory.sources.get_mut(source) {
+            memory.given_up = None;
+        }
     }
 
     /// Counts a run that came to its end.

@@ -34,12 +34,18 @@ pub fn wrong_config(
 }
 
 /// Says that the spec was understood. Nothing if that was said of this generation: a check's first
-/// write says it too.
-pub fn accepted(status: &TriggerStatus, generation: i64, now: Timestamp) -> Transition {
+/// write says it too. `next_run` is when its schedule fires next, if it does.
+pub fn accepted(
+    status: &TriggerStatus,
+    generation: i64,
+    next_run: Option<Timestamp>,
+    now: Timestamp,
+) -> Transition {
     if !is_unsaid(status, generation) {
         return Transition::Nothing;
     }
     let mut next = status.clone();
+    next.next_run = next_run.map(due::whole_millis);
     understood(&mut next, generation, due::whole_millis(now));
     Transition::Write(Box::new(next))
 }

@@ -4,7 +4,7 @@ use ger_api::TriggerStatus;
 use jiff::{SignedDuration, Timestamp, Unit};
 
 use crate::change::as_known;
-use crate::plan::Plan;
+use crate::plan::{Plan, Reason, WrongConfig};
 
 /// How early a timer may fire: it counts on a monotonic clock, the status on a wall clock that is
 /// being adjusted. Less than the shortest interval, so that no firing counts twice.
@@ -41,6 +41,22 @@ pub(crate) fn done_at(
 pub(crate) fn next_run(plan: &Plan, now: Timestamp) -> Option<Timestamp> {
     let schedule = plan.schedule.as_ref().filter(|_| !plan.suspend)?;
     Some(schedule.next(now)).filter(|it| *it != Timestamp::MAX)
+}
+
+/// What is wrong with a trigger whose schedule makes nothing due any more: a cron whose years have passed.
+/// `last` is when all of its sources were seen to. What is due by that, or not finished, is still done.
+pub fn over(
+    plan: &Plan,
+    status: &TriggerStatus,
+    last: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<WrongConfig> {
+    let schedule = plan.schedule.as_ref()?;
+    let deadline = plan.starting_deadline.and_then(|it| now.checked_sub(it).ok());
+    let from = last.unwrap_or(now).max(deadline.unwrap_or(Timestamp::MIN)).min(now);
+    let is_over = schedule.is_over(from) && super::unfinished(status).next().is_none();
+    let message = "schedule: the cron has no time to come: all that it matches have passed";
+    is_over.then(|| WrongConfig::new(Reason::InvalidSchedule, message))
 }
 
 fn last_done(status: &TriggerStatus, source: &str) -> Option<Timestamp> {

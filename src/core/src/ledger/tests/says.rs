@@ -107,11 +107,11 @@ fn a_spec_that_cannot_be_carried_out_is_said_once_and_taken_back() {
 
 #[test]
 fn a_spec_that_was_understood_is_said_once_for_each_generation() {
-    let status = moved(accepted(&TriggerStatus::default(), 1, at(0)));
+    let status = moved(accepted(&TriggerStatus::default(), 1, None, at(0)));
 
     assert_eq!(said(&status, "Ready").0, "True");
-    assert_eq!(accepted(&status, 1, at(1)), Transition::Nothing);
-    assert!(matches!(accepted(&status, 2, at(1)), Transition::Write(_)));
+    assert_eq!(accepted(&status, 1, None, at(1)), Transition::Nothing);
+    assert!(matches!(accepted(&status, 2, None, at(1)), Transition::Write(_)));
 }
 
 #[test]
@@ -272,4 +272,36 @@ fn many_cautions_fit_into_a_condition() {
 
     assert!(said(&status, "TlsVerified").2.len() <= 256);
     assert_eq!(cautioned(&status, &cautions, head('a'), 10), Verdict::Nothing);
+}
+
+#[test]
+fn when_it_runs_next_is_said_with_what_was_understood() {
+    let next = Some(at(60));
+
+    let status = moved(accepted(&TriggerStatus::default(), 1, next, at(0)));
+    let suspended = moved(accepted(&status, 2, None, at(1)));
+
+    assert_eq!((status.next_run, suspended.next_run), (next, None));
+}
+
+/// A cron whose years have passed asks for nothing; what it asked for before is done first.
+#[test]
+fn a_schedule_with_no_time_to_come_is_wrong_once_all_is_done() {
+    let cron = ger_api::schedule_trigger::Schedule::Cron("0 0 0 1 1 * 2025".to_owned());
+    let schedule = Schedule::parse(&cron, None).unwrap();
+    let plan = Plan { schedule: Some(schedule), ..plan() };
+    let within = Plan { starting_deadline: Some(Duration::from_secs(5)), ..plan.clone() };
+    let none = TriggerStatus::default();
+    let unfinished = written(check(&plan, &none, head('a'), 10));
+    let before = at(-3600);
+
+    let wrong = over(&plan, &none, None, at(10)).unwrap();
+
+    assert_eq!(wrong.reason, Reason::InvalidSchedule);
+    assert!(wrong.message.contains("no time to come"), "{}", wrong.message);
+    assert!(over(&plan, &none, Some(at(9)), at(10)).is_some());
+    assert!(over(&plan, &unfinished, Some(at(9)), at(10)).is_none());
+    assert!(over(&plan, &none, Some(before), at(10)).is_none(), "it was missed");
+    assert!(over(&within, &none, Some(before), at(10)).is_some(), "it was missed for good");
+    assert!(over(&plan, &none, None, before).is_none());
 }
