@@ -22,7 +22,7 @@ mod nexts;
 mod outcomes;
 mod overrides;
 mod permissions;
-
+mod places;
 mod processes;
 mod queue;
 mod quiet;

@@ -27,6 +27,7 @@ pub struct Waiting {
     /// When the API server created the Job: compared with other Jobs alone, never with a clock.
     pub created: Timestamp,
     pub ledger: Standing,
+    pub readiness: Readiness,
     pub withdrawn: Withdrawn,
     /// How long it has waited already, by [`Waits`].
     pub waited: Duration,
@@ -52,6 +53,16 @@ impl Standing {
     }
 }
 
+/// Whether a Job could start, were there a place for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    Ready,
+    /// Something is in its way that may be mended: others have the place meanwhile.
+    Hindered,
+    /// Its trigger is suspended: it neither starts nor expires.
+    Suspended,
+}
+
 /// Whether a suspended Job carries [`crate::job::WITHDRAWN`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withdrawn {
@@ -63,9 +74,9 @@ pub enum Withdrawn {
 /// How many may run, and who has them.
 #[derive(Clone, Copy, Debug)]
 pub struct Slots<'a> {
-    /// How many Jobs of each trigger run, by the watch; and those that were started here.
+    /// How many places each trigger has.
     pub running: &'a BTreeMap<TriggerKey, usize>,
-    /// Uids of Jobs that were started here and that the watch still shows suspended.
+    /// Uids of Jobs that have a place: some the watch may still show suspended.
     pub own_starts: &'a BTreeSet<String>,
     /// 0: nothing starts, and nobody's time runs.
     pub limit: u32,
@@ -111,6 +122,9 @@ pub enum Decision {
 
 /// Decides about the waiting Jobs of one cluster: the namespace with the fewest running Jobs is next, and in
 /// it the trigger with the fewest; among equals whoever was served longest ago, and then the oldest Job.
+///
+/// Who waited too long is given up only where there is no place: one that may wait for no time at all runs
+/// when there is.
 pub fn next(queue: &[Waiting], slots: Slots<'_>, served: &Served) -> Vec<Decision> {
     let mut decisions = Vec::new();
     let mut lines: Lines<'_> = BTreeMap::new();
@@ -120,15 +134,23 @@ pub fn next(queue: &[Waiting], slots: Slots<'_>, served: &Served) -> Vec<Decisio
     for waiting in oldest_first {
         let is_ours =
             waiting.ledger == Standing::Queued && !slots.own_starts.contains(&waiting.job_uid);
-        let is_late = slots.limit > 0 && waiting.waited >= waiting.timeout;
-        if is_ours && (waiting.withdrawn == Withdrawn::Yes || is_late) {
-            decisions.push(waiting.expire());
-        } else if is_ours && let Some(queue) = &waiting.queue {
+        if !is_ours {
+            continue;
+        }
+        match (waiting.withdrawn, waiting.readiness, &waiting.queue) {
+            (Withdrawn::Yes, _, _) => decisions.push(waiting.expire()),
+            (Withdrawn::No, Readiness::Suspended, _) => {}
+            (Withdrawn::No, Readiness::Hindered, _) => {
+                decisions.extend(slots.is_late(waiting).then(|| waiting.expire()));
+            }
             // Kueue has limits of its own, but who stops everything stops this too.
-            decisions.extend((slots.limit > 0).then(|| waiting.hand_over(queue)));
-        } else if is_ours {
-            let of_namespace = lines.entry(&waiting.trigger.namespace).or_default();
-            of_namespace.entry(&waiting.trigger).or_default().push_back(waiting);
+            (Withdrawn::No, Readiness::Ready, Some(queue)) => {
+                decisions.extend((slots.limit > 0).then(|| waiting.hand_over(queue)));
+            }
+            (Withdrawn::No, Readiness::Ready, None) => {
+                let of_namespace = lines.entry(&waiting.trigger.namespace).or_default();
+                of_namespace.entry(&waiting.trigger).or_default().push_back(waiting);
+            }
         }
     }
 
@@ -139,7 +161,15 @@ pub fn next(queue: &[Waiting], slots: Slots<'_>, served: &Served) -> Vec<Decisio
         let Some(waiting) = shares.take_next(&mut lines) else { break };
         decisions.push(waiting.start());
     }
+    let left = lines.values().flat_map(BTreeMap::values).flatten();
+    decisions.extend(left.filter(|it| slots.is_late(it)).map(|it| it.expire()));
     decisions
+}
+
+impl Slots<'_> {
+    fn is_late(&self, waiting: &Waiting) -> bool {
+        self.limit > 0 && waiting.waited >= waiting.timeout
+    }
 }
 
 /// What waits, oldest first, by namespace and trigger; none of them is empty.
@@ -213,6 +243,13 @@ impl Waiting {
     }
 }
 
+/// Whether the waiting time of a thing runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Time {
+    Runs,
+    StandsStill,
+}
+
 /// How long each thing has waited since this owner first saw it.
 #[derive(Clone, Debug, Default)]
 pub struct Waits {
@@ -225,14 +262,15 @@ impl Waits {
     /// waits is forgotten.
     pub fn on_seen<'a>(
         &mut self,
-        waiting: impl IntoIterator<Item = &'a str>,
+        waiting: impl IntoIterator<Item = (&'a str, Time)>,
         limit: u32,
         now: Mono,
     ) {
         let passed = if limit == 0 { Duration::ZERO } else { now.saturating_sub(self.last) };
         self.last = now;
         let mut waited = BTreeMap::new();
-        for key in waiting {
+        for (key, time) in waiting {
+            let passed = if time == Time::Runs { passed } else { Duration::ZERO };
             let so_far = self.waited.get(key).map(|it| it.saturating_add(passed));
             waited.insert(key.to_owned(), so_far.unwrap_or_default());
         }

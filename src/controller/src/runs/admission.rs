@@ -1,18 +1,18 @@
 //! Which suspended Jobs start? The owner of a cluster's slot starts what the ledger holds as queued, and
 //! nothing else.
 
+mod ends;
 mod fresh;
 mod known;
+mod taken;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ger_api::TriggerStatus;
 use ger_api::schedule_trigger::{ActionKind, ActionRef};
-use ger_api::status::RunPhase;
 use ger_core::admission::{
-    self, Decision, Orphan, Served, Slots, Standing, Waiting, Waits, Withdrawn,
+    self, Decision, Orphan, Readiness, Served, Slots, Standing, Time, Waiting, Waits, Withdrawn,
 };
 use ger_core::ledger::JobSighting;
 use ger_core::names::{ClusterName, TriggerKey};
@@ -26,11 +26,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::ends::Removed;
 use self::fresh::{Copies, Starting};
-use self::known::Known;
+use self::taken::{Asked, Read, Taken};
 use super::error::Error;
 use super::jobs::Patched;
-use super::{Fleet, ended, jobs, ledger};
+use super::{Fleet, jobs, ledger};
 use crate::clock::mono;
 use crate::clusters::{Cluster, JobView, KueueQueue};
 use crate::traces::Span;
@@ -39,6 +40,8 @@ use crate::traces::Span;
 const LOOK: Duration = Duration::from_secs(1);
 /// A cluster that does not answer keeps only its own slot busy, and not for longer than this.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// A start of which no answer came is tried again for this long before others have its place.
+const ASKED_FOR: Duration = Duration::from_secs(10);
 /// A suspended Job that the ledger does not know is somebody's unfinished business for this long.
 const ORPHANED_AFTER: Duration = Duration::from_secs(10);
 
@@ -48,8 +51,7 @@ struct Slot {
     waits: Waits,
     /// Since when Jobs are seen that the ledger does not know, by uid.
     unknown: HashMap<String, Instant>,
-    /// Started here, and not yet seen to run.
-    own_starts: BTreeSet<String>,
+    taken: Taken,
     served: Served,
     copies: Copies,
     known: known::Memory,
@@ -108,6 +110,8 @@ enum Meanwhile {
 
 impl Desk {
     fn look_everywhere(&mut self) {
+        let is_there = |name: &ClusterName| self.fleet.clusters.cluster(name).is_some();
+        self.idle.retain(|name, _| is_there(name));
         for cluster in self.fleet.clusters.all() {
             self.look_at(cluster);
         }
@@ -134,9 +138,13 @@ impl Desk {
 
     fn ended(&mut self, name: ClusterName, slot: Slot) {
         let meanwhile = self.busy.remove(&name);
-        let cluster = self.fleet.clusters.cluster(&name);
+        let Some(cluster) = self.fleet.clusters.cluster(&name) else {
+            // What was counted while it went.
+            self.fleet.metrics.forget_cluster(name.as_str());
+            return;
+        };
         self.idle.insert(name, slot);
-        if let (Some(Meanwhile::Rung), Some(cluster)) = (meanwhile, cluster) {
+        if meanwhile == Some(Meanwhile::Rung) {
             self.look_at(cluster);
         }
     }
@@ -160,39 +168,45 @@ async fn look_once(fleet: Arc<Fleet>, cluster: Cluster, mut slot: Slot) -> (Clus
 impl Slot {
     /// Looks at all Jobs of a cluster once: starts, expires and removes what is to be.
     async fn look(&mut self, fleet: &Arc<Fleet>, cluster: &Cluster) -> Result<(), Error> {
-        let views = self.views(cluster).await?;
+        let (views, read) = self.views(cluster).await?;
         let limit = fleet.in_force().max_running_jobs();
-        self.own_starts.retain(|uid| views.iter().any(|it| it.uid == *uid && it.suspended));
         self.known.begin();
-        let running = running(cluster, &views, (&self.own_starts, &mut self.known));
+        self.count(cluster, (&views, read), limit);
+        let mut result = self.ask_again((fleet, cluster), limit).await;
 
         let is_waiting = |it: &&Arc<JobView>| {
             it.sighting == JobSighting::Suspended && it.started.is_none() && !it.deleting
         };
         let waiting: Vec<&Arc<JobView>> = views.iter().filter(is_waiting).collect();
-        self.waits.on_seen(waiting.iter().map(|it| it.uid.as_str()), limit, mono());
+        let times: Vec<(&str, Time)> = waiting
+            .iter()
+            .map(|it| {
+                let known = self.known.of(cluster, it);
+                let stands_still = known.is_some_and(|it| it.suspend);
+                (it.uid.as_str(), if stands_still { Time::StandsStill } else { Time::Runs })
+            })
+            .collect();
+        self.waits.on_seen(times, limit, mono());
         self.unknown.retain(|uid, _| waiting.iter().any(|it| it.uid == *uid));
         self.copies.retain(|uid| waiting.iter().any(|it| it.uid == *uid));
+        let running = self.taken.by_trigger();
         gauge(fleet, cluster, running.values().sum(), waiting.len());
 
         let mut queue = Vec::new();
-        let mut result = Ok(());
         for view in waiting {
             match self.judge(fleet, cluster, view) {
                 // Kueue has it, and says when.
                 Ok(_) if view.queue == KueueQueue::HandedOver => {}
-                // Others have the place of one that waits for a token; none waits longer than it may.
-                Ok(it) if it.waited < it.timeout && !self.copies.may_be_next(&it.job_uid) => {}
                 Ok(waiting) => queue.push(waiting),
                 Err(Orphan::Keep) => {}
                 // One that cannot be removed holds up none of the others.
                 Err(Orphan::DeleteAfterLiveRead) => {
-                    result = result.and(self.remove_orphan(cluster, view).await);
+                    result = result.and(self.remove(cluster, view).await);
                 }
             }
         }
         self.served.retain(queue.iter().map(|it| &it.trigger));
-        let slots = Slots { running: &running, own_starts: &self.own_starts, limit };
+        let slots = Slots { running: &running, own_starts: &self.taken.uids(), limit };
         for decision in admission::next(&queue, slots, &self.served) {
             // The Lease may be lost between two writes.
             if !fleet.shards.owns_admission(cluster.name()) {
@@ -201,6 +215,14 @@ impl Slot {
             result = result.and(self.carry_out((fleet, cluster), &views, decision).await);
         }
         result
+    }
+
+    /// Removes an orphan; one that is none is not looked at again at once.
+    async fn remove(&mut self, cluster: &Cluster, view: &JobView) -> Result<(), Error> {
+        if ends::remove_orphan(cluster, view).await? == Removed::No {
+            self.unknown.insert(view.uid.clone(), Instant::now());
+        }
+        Ok(())
     }
 
     async fn carry_out(
@@ -223,7 +245,7 @@ impl Slot {
                 None => Ok(()),
             },
             Decision::Expire { trigger, run_id, job: _, job_uid } => match find(&job_uid) {
-                Some(view) => expire((fleet, cluster), view, &trigger, &run_id).await,
+                Some(view) => ends::expire((fleet, cluster), view, &trigger, &run_id).await,
                 None => Ok(()),
             },
         }
@@ -231,9 +253,9 @@ impl Slot {
 
     /// The Jobs as the watch has them; on gaining the slot as a consistent list has them, for the watch
     /// may not show yet what the last owner started.
-    async fn views(&mut self, cluster: &Cluster) -> Result<Vec<Arc<JobView>>, Error> {
+    async fn views(&mut self, cluster: &Cluster) -> Result<(Vec<Arc<JobView>>, Read), Error> {
         if !self.is_new {
-            return Ok(cluster.stores().jobs.list());
+            return Ok((cluster.stores().jobs.list(), Read::Watch));
         }
         let all: Api<Job> = Api::all(cluster.client().clone());
         let listed = all.list(&ListParams::default().labels(job::RUN_ID)).await;
@@ -242,7 +264,57 @@ impl Slot {
             source: Box::new(source),
         })?;
         self.is_new = false;
-        Ok(listed.items.iter().map(JobView::of).map(Arc::new).collect())
+        Ok((listed.items.iter().map(JobView::of).map(Arc::new).collect(), Read::List))
+    }
+
+    /// Counts the places that are taken. Of Jobs whose trigger is gone a new owner cannot know by any ledger
+    /// that they are ours; who forges such takes half of the places at most.
+    fn count(&mut self, cluster: &Cluster, (views, read): (&[Arc<JobView>], Read), limit: u32) {
+        let mut believed = if read == Read::List { limit.div_ceil(2) } else { 0 };
+        let known = &mut self.known;
+        self.taken.on_seen(cluster.name(), (views, read), |view| {
+            let trigger = known.of(cluster, view);
+            if trigger.as_ref().is_some_and(|it| it.holds(view)) {
+                return true;
+            }
+            let is_left = trigger.is_none_or(|it| Some(&it.uid) != view.trigger_uid.as_ref());
+            let is_believed = believed > 0 && is_left && known::is_of_an_action(cluster, view);
+            believed -= u32::from(is_believed);
+            is_believed
+        });
+    }
+
+    /// Finds out what became of starts of which no answer came; what did not start has its place, and starts.
+    async fn ask_again(
+        &mut self,
+        (fleet, cluster): (&Arc<Fleet>, &Cluster),
+        limit: u32,
+    ) -> Result<(), Error> {
+        let mut result = Ok(());
+        for Asked { trigger, job, uid, since } in self.taken.asked() {
+            let live = match jobs::live(cluster, (&trigger.namespace, &job), &uid).await {
+                Ok(live) => live,
+                Err(error) => {
+                    result = result.and(Err(error));
+                    continue;
+                }
+            };
+            match live.as_ref().map(|it| &it.sighting) {
+                Some(JobSighting::Running { .. }) => self.taken.runs(&uid),
+                Some(JobSighting::Suspended) if limit > 0 && since.elapsed() < ASKED_FOR => {}
+                _ => self.taken.leave(&uid),
+            }
+            let waits = live.filter(|it| {
+                it.sighting == JobSighting::Suspended && !it.withdrawn && self.taken.has(&uid)
+            });
+            if let Some(view) = waits
+                && fleet.shards.owns_admission(cluster.name())
+            {
+                let run = (&trigger, view.run_id.as_str());
+                result = result.and(self.start((fleet, cluster), &view, run, None).await);
+            }
+        }
+        result
     }
 
     /// What the ledger, as last seen, says of a waiting Job.
@@ -271,6 +343,11 @@ impl Slot {
             job_uid: view.uid.clone(),
             created: view.created.unwrap_or_default(),
             ledger: standing,
+            readiness: match (known.suspend, self.copies.may_be_next(&view.uid)) {
+                (true, _) => Readiness::Suspended,
+                (false, true) => Readiness::Ready,
+                (false, false) => Readiness::Hindered,
+            },
             withdrawn: if view.withdrawn { Withdrawn::Yes } else { Withdrawn::No },
             waited: self.waits.of(&view.uid),
             timeout: waiting_timeout(fleet, cluster, (&known.key.namespace, &known.action)),
@@ -296,7 +373,11 @@ impl Slot {
         let Some(live) = ledger::read(cluster.client(), trigger).await? else { return Ok(()) };
         let run = live.status.runs.iter().find(|it| it.id == run_id);
         let holds = core_ledger::holds_queued(&live.status, run_id, &view.uid);
-        let Some(run) = run.filter(|_| holds) else { return Ok(()) };
+        let is_suspended = live.plan.as_ref().is_ok_and(|it| it.suspend);
+        let Some(run) = run.filter(|_| holds && !is_suspended) else {
+            self.taken.leave(&view.uid);
+            return Ok(());
+        };
         let starting = Starting { fleet, cluster, view, trigger: &live, run };
         if !self.copies.are_good_for(&starting).await {
             return Ok(());
@@ -305,13 +386,26 @@ impl Slot {
             None => json!({ "spec": { "suspend": false } }),
             Some(queue) => json!({ "metadata": { "labels": { job::KUEUE_QUEUE: queue } } }),
         };
-        if jobs::patch(cluster, view, change).await? == Patched::No {
-            return Ok(());
+        if queue.is_none() {
+            self.taken.ask(view, trigger);
+        }
+        match jobs::patch(cluster, view, change).await {
+            Ok(Patched::Yes) => {}
+            Ok(Patched::No) => {
+                self.taken.leave(&view.uid);
+                return Ok(());
+            }
+            Err(error) => {
+                if error.is_refusal() {
+                    self.taken.leave(&view.uid);
+                }
+                return Err(error);
+            }
         }
         let trace_id = fleet.traces.of(run_id).map(tracing::field::display);
         match queue {
             None => {
-                self.own_starts.insert(view.uid.clone());
+                self.taken.started(view, trigger);
                 waited(fleet, cluster, view);
                 tracing::info!(%trigger, run = run_id, trace_id, job = view.name, "job started");
             }
@@ -324,63 +418,6 @@ impl Slot {
         fleet.traces.tell(|| Span::new(trigger, run, Step::Admission, waited));
         Ok(())
     }
-
-    /// Deletes a Job that no ledger knows, once its trigger, read live, does not know it either.
-    async fn remove_orphan(&mut self, cluster: &Cluster, view: &JobView) -> Result<(), Error> {
-        let trigger_uid = view.trigger_uid.as_deref().unwrap_or_default();
-        let live = match view.trigger.clone() {
-            None => None,
-            Some((kind, name)) => {
-                let (cluster_name, namespace) = (cluster.name().clone(), view.namespace.clone());
-                let key = TriggerKey { cluster: cluster_name, kind, namespace, name };
-                ledger::read(cluster.client(), &key).await?
-            }
-        };
-        let status: Option<(&str, &TriggerStatus)> =
-            live.as_ref().map(|it| (it.uid.as_str(), &it.status));
-        if admission::orphan(trigger_uid, &view.run_id, &view.uid, status) == Orphan::Keep {
-            self.unknown.insert(view.uid.clone(), Instant::now());
-            return Ok(());
-        }
-        tracing::info!(cluster = %cluster.name(), job = view.name, run = view.run_id, "orphan deleted");
-        let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), &view.namespace);
-        jobs::delete(&jobs, view).await
-    }
-}
-
-/// Ends a run that waited too long: withdrawn first, so that nobody can start it any more; then
-/// recorded; then deleted. A crash between any two is taken up by the next look.
-async fn expire(
-    (fleet, cluster): (&Fleet, &Cluster),
-    view: &JobView,
-    trigger: &TriggerKey,
-    run_id: &str,
-) -> Result<(), Error> {
-    if jobs::withdraw(cluster, view).await? == Patched::No {
-        return Ok(());
-    }
-    let now = fleet.clock.now();
-    let message = "the Job waited too long for a free slot; its source is checked again";
-    let written = ledger::transit(cluster.client(), trigger, &fleet.metrics, |live| {
-        core_ledger::expired(&live.status, run_id, Some(&view.uid), message, now)
-    })
-    .await?;
-    if written.outcome == ledger::Moved::Yes {
-        let recorded = &written.trigger;
-        if let Some(run) = recorded.status.runs.iter().find(|it| it.id == run_id) {
-            ended::count(fleet, recorded, run, RunPhase::Expired);
-        }
-        let trace_id = fleet.traces.of(run_id).map(tracing::field::display);
-        tracing::warn!(%trigger, run = run_id, trace_id, job = view.name, "expired: it waited too long");
-    }
-    let jobs: Api<Job> = Api::namespaced(cluster.client().clone(), &view.namespace);
-    let read = jobs.get_opt(&view.name).await;
-    let live =
-        read.map_err(|source| Error::ReadJob { job: view.name.clone(), source: Box::new(source) })?;
-    match live.as_ref().map(JobView::of).filter(|it| it.uid == view.uid && it.withdrawn) {
-        Some(live) => jobs::delete(&jobs, &live).await,
-        None => Ok(()),
-    }
 }
 
 fn gauge(fleet: &Fleet, cluster: &Cluster, running: usize, waiting: usize) {
@@ -390,34 +427,6 @@ fn gauge(fleet: &Fleet, cluster: &Cluster, running: usize, waiting: usize) {
     fleet.metrics.jobs_queue_limit.with_label_values(&name).set(i64::from(limit));
     fleet.metrics.jobs_queue_running.with_label_values(&name).set(count(running));
     fleet.metrics.jobs_queue_waiting.with_label_values(&name).set(count(waiting));
-}
-
-/// How many Jobs of each trigger run, those included that were started here and do not show it yet. What
-/// only looks like one of ours takes nobody's place, and what Kueue admits has its place there.
-fn running(
-    cluster: &Cluster,
-    views: &[Arc<JobView>],
-    (own_starts, known): (&BTreeSet<String>, &mut known::Memory),
-) -> BTreeMap<TriggerKey, usize> {
-    let mut running = BTreeMap::new();
-    for view in views {
-        let Some((kind, name)) = view.trigger.clone() else { continue };
-        if own_starts.contains(&view.uid) || is_running(cluster, view, known) {
-            let (cluster, namespace) = (cluster.name().clone(), view.namespace.clone());
-            *running.entry(TriggerKey { cluster, kind, namespace, name }).or_default() += 1;
-        }
-    }
-    running
-}
-
-fn is_running(cluster: &Cluster, view: &JobView, known: &mut known::Memory) -> bool {
-    let holds = |known: &Known| {
-        let mut unfinished = core_ledger::unfinished(&known.status);
-        unfinished.any(|it| it.id == view.run_id && it.job_uid.as_deref() == Some(&view.uid))
-    };
-    matches!(view.sighting, JobSighting::Running { .. })
-        && view.queue != KueueQueue::HandedOver
-        && known.of(cluster, view).as_deref().is_some_and(holds)
 }
 
 /// Counts how long a Job waited that is started, by the cluster's clock and ours.

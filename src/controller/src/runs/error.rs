@@ -52,6 +52,25 @@ pub enum Remedy {
 }
 
 impl Error {
+    /// Whether the API server has refused what was asked, and done nothing. Of an answer that did not come, or
+    /// that tells of the server's own trouble, that cannot be said.
+    pub(crate) fn is_refusal(&self) -> bool {
+        match self {
+            Self::Gone { .. } => true,
+            Self::Contended { .. } | Self::Pruned { .. } => false,
+            Self::Read { source, .. }
+            | Self::Record { source, .. }
+            | Self::CreateJob { source, .. }
+            | Self::ReadJob { source, .. }
+            | Self::ChangeJob { source, .. }
+            | Self::DeleteJob { source, .. }
+            | Self::CopyCredentials { source, .. } => match source.as_ref() {
+                kube::Error::Api(answer) => (400..500).contains(&answer.code) && answer.code != 408,
+                _ => false,
+            },
+        }
+    }
+
     /// No `_` arm: a new kind of failure does not compile until someone has decided what it means.
     pub fn remedy(&self) -> Remedy {
         match self {

@@ -27,6 +27,7 @@ fn waiting_in(namespace: &str, trigger: &str, number: u32) -> Waiting {
         job_uid: format!("uid-{trigger}-{number}"),
         created: Timestamp::from_second(i64::from(number)).unwrap(),
         ledger: Standing::Queued,
+        readiness: Readiness::Ready,
         withdrawn: Withdrawn::No,
         waited: Duration::ZERO,
         timeout: Duration::from_mins(5),
@@ -162,19 +163,64 @@ fn a_withdrawn_job_never_starts_and_its_run_is_ended_by_whoever_sees_it() {
     assert_eq!(expired(&decisions), ["a-1"]);
 }
 
+/// A time of 0 is one that may be asked for: who may not wait runs when there is room, and never else.
+#[test]
+fn who_may_not_wait_at_all_starts_where_there_is_a_place() {
+    let mut queue = [waiting("a", 1), waiting("a", 2)];
+    for it in &mut queue {
+        it.timeout = Duration::ZERO;
+    }
+
+    let room = decided(&queue, 0, 1);
+    let full = decided(&queue, 1, 1);
+
+    assert_eq!((started(&room), expired(&room)), (vec!["a-1"], vec!["a-2"]));
+    assert_eq!((started(&full), expired(&full)), (vec![], vec!["a-1", "a-2"]));
+}
+
+#[test]
+fn what_is_hindered_leaves_its_place_to_others_and_expires_in_its_time() {
+    let mut queue = [waiting("a", 1), waiting("b", 2)];
+    queue[0].readiness = Readiness::Hindered;
+
+    let first = decided(&queue, 0, 1);
+    queue[0].waited = Duration::from_mins(5);
+    let late = decided(&queue, 0, 2);
+
+    assert_eq!((started(&first), expired(&first)), (vec!["b-2"], vec![]));
+    assert_eq!((started(&late), expired(&late)), (vec!["b-2"], vec!["a-1"]));
+}
+
+/// What is suspended waits, however long; only what was half ended before is ended.
+#[test]
+fn nothing_of_a_suspended_trigger_starts_or_expires() {
+    let mut held = waiting("a", 1);
+    held.readiness = Readiness::Suspended;
+    held.waited = Duration::from_hours(9);
+    let mut asks_kueue = held.clone();
+    asks_kueue.queue = Some("batch".to_owned());
+    let withdrawn = Waiting { withdrawn: Withdrawn::Yes, ..held.clone() };
+
+    assert_eq!(decided(&[held], 0, 16), []);
+    assert_eq!(decided(&[asks_kueue], 0, 16), []);
+    assert_eq!(expired(&decided(&[withdrawn], 0, 16)), ["a-1"]);
+}
+
 #[test]
 fn waiting_is_counted_from_the_first_sight_and_not_while_the_limit_is_zero() {
     let mut waits = Waits::default();
     let at = Duration::from_secs;
 
-    waits.on_seen(["a"], 16, at(1000));
+    waits.on_seen([("a", Time::Runs)], 16, at(1000));
     assert_eq!(waits.of("a"), at(0));
-    waits.on_seen(["a", "b"], 16, at(1010));
+    waits.on_seen([("a", Time::Runs), ("b", Time::Runs)], 16, at(1010));
     assert_eq!((waits.of("a"), waits.of("b")), (at(10), at(0)));
-    waits.on_seen(["a", "b"], 0, at(1100));
+    waits.on_seen([("a", Time::Runs), ("b", Time::Runs)], 0, at(1100));
     assert_eq!((waits.of("a"), waits.of("b")), (at(10), at(0)));
-    waits.on_seen(["b"], 16, at(1105));
+    waits.on_seen([("b", Time::Runs)], 16, at(1105));
     assert_eq!((waits.of("a"), waits.of("b")), (at(0), at(5)));
+    waits.on_seen([("b", Time::StandsStill)], 16, at(9000));
+    assert_eq!(waits.of("b"), at(5));
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ger_api::schedule_trigger::ActionRef;
+use ger_api::status::Run;
 use ger_api::{ScheduleTrigger, TriggerStatus, WebhookTrigger};
+use ger_core::ledger;
 use ger_core::names::{TriggerKey, TriggerKind};
 
 use crate::clusters::{Cluster, Fold, Folded, Held as _, JobView};
@@ -17,6 +19,23 @@ pub(super) struct Known {
     pub(super) uid: String,
     pub(super) status: TriggerStatus,
     pub(super) action: ActionRef,
+    pub(super) suspend: bool,
+}
+
+impl Known {
+    /// Whether its ledger has an unfinished run with this very Job.
+    pub(super) fn holds(&self, view: &JobView) -> bool {
+        let is_its = |it: &Run| it.id == view.run_id && it.job_uid.as_deref() == Some(&view.uid);
+        ledger::unfinished(&self.status).any(is_its)
+    }
+}
+
+/// Whether a Job is owned by an Action that is there.
+pub(super) fn is_of_an_action(cluster: &Cluster, view: &JobView) -> bool {
+    let (stores, owner) = (cluster.stores(), view.owner_uid.as_ref());
+    let is_it = |uid: Option<&String>| uid.is_some() && uid == owner;
+    stores.actions.list_in(&view.namespace).iter().any(|it| is_it(it.metadata.uid.as_ref()))
+        || stores.cluster_actions.list().iter().any(|it| is_it(it.metadata.uid.as_ref()))
 }
 
 /// What was read, of the triggers of the Jobs that are there.
@@ -53,13 +72,13 @@ impl Memory {
             TriggerKind::Schedule => {
                 let found = stores.schedule_triggers.find(place, &key.name)?;
                 self.unfold(key, &found, |it: ScheduleTrigger| {
-                    (it.metadata.uid, it.status, it.spec.action)
+                    (it.metadata.uid, it.status, (it.spec.action, it.spec.suspend))
                 })
             }
             TriggerKind::Webhook => {
                 let found = stores.webhook_triggers.find(place, &key.name)?;
                 self.unfold(key, &found, |it: WebhookTrigger| {
-                    (it.metadata.uid, it.status, it.spec.action)
+                    (it.metadata.uid, it.status, (it.spec.action, it.spec.suspend))
                 })
             }
         }
@@ -69,7 +88,7 @@ impl Memory {
         &mut self,
         key: TriggerKey,
         found: &Folded<K>,
-        parts: impl FnOnce(K) -> (Option<String>, Option<TriggerStatus>, ActionRef),
+        parts: impl FnOnce(K) -> (Option<String>, Option<TriggerStatus>, (ActionRef, bool)),
     ) -> Option<Arc<Known>> {
         let (uid, version) = found.version();
         let is_same = |it: &&mut Read| *it.uid == *uid && *it.version == *version;
@@ -77,12 +96,13 @@ impl Memory {
             read.look = self.look;
             return Some(Arc::clone(&read.known));
         }
-        let (object_uid, status, action) = parts(found.unfold()?);
+        let (object_uid, status, (action, suspend)) = parts(found.unfold()?);
         let known = Arc::new(Known {
             key: key.clone(),
             uid: object_uid.unwrap_or_default(),
             status: status.unwrap_or_default(),
             action,
+            suspend,
         });
         let (uid, version) = (uid.into(), version.into());
         self.read.insert(key, Read { uid, version, known: Arc::clone(&known), look: self.look });
