@@ -49,6 +49,25 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
+{{/* The namespaces that get an account for Jobs: where any is listed, each that Jobs are let into by its name too. */}}
+{{- define "git-events-runner.actionJobNamespaces" -}}
+{{- $namespaces := prepend .Values.actionJobServiceAccounts.namespaces (include "git-events-runner.namespace" .) }}
+{{- if .Values.actionJobServiceAccounts.namespaces }}
+{{- $namespaces = concat $namespaces .Values.rbac.controller.jobsNamespaces }}
+{{- end }}
+{{- without (uniq $namespaces) "*" | toJson }}
+{{- end }}
+
+{{/* As whom Jobs run by themselves. Where nobody says which namespaces have an account, none but the controller's has
+     one, and a Job elsewhere would wait for it for ever: each namespace's own `default` is taken. */}}
+{{- define "git-events-runner.defaultServiceAccount" -}}
+{{- if not .Values.actionJobServiceAccounts.create }}
+{{- .Values.actionJobServiceAccounts.name }}
+{{- else if .Values.actionJobServiceAccounts.namespaces }}
+{{- include "git-events-runner.actionJobServiceAccountName" . }}
+{{- end }}
+{{- end }}
+
 {{- define "git-events-runner.image" -}}
 {{- .Values.image.repository }}:{{ .Values.image.tag | default (printf "v%s" .Chart.AppVersion) }}
 {{- end }}

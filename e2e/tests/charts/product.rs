@@ -56,11 +56,52 @@ async fn the_defaults_of_the_chart_are_those_of_the_program() {
     assert_eq!((told.lease_duration, told.lease_renew), (own.lease_duration, own.lease_renew));
     assert_eq!((told.shards, told.utility), (own.shards, own.utility));
     let mut config: Value = serde_saphyr::from_str(&text).unwrap();
-    assert_eq!(config["action"]["defaultServiceAccount"], "runner-git-events-runner-action-job");
+    assert_eq!(
+        config["action"]["defaultServiceAccount"], "",
+        "the Pods' namespaces have their own"
+    );
     config["action"]["defaultServiceAccount"] = Value::Null;
     let action: git_events_runner::config::Action =
         serde_json::from_value(config["action"].take()).unwrap();
     assert_eq!(action, git_events_runner::config::Action::default());
+}
+
+/// A Job whose account is not in its namespace gets no Pod, and nobody hears of it.
+#[tokio::test]
+async fn jobs_run_by_themselves_as_an_account_that_is_where_they_run() {
+    let helm = helm();
+    let own = "runner-git-events-runner-action-job";
+    let jobs = |jobs: Value, accounts: Value| {
+        json!({
+            "rbac": { "controller": { "jobsNamespaces": jobs } },
+            "actionJobServiceAccounts": { "namespaces": accounts },
+        })
+    };
+    let theirs = json!({ "actionJobServiceAccounts": { "create": false, "name": "theirs" } });
+    let said = json!({ "runtimeConfig": { "action": { "defaultServiceAccount": "said" } } });
+    let everywhere: &[&str] = &[NAMESPACE, "a", "b"];
+    for (values, name, places) in [
+        (json!({}), "", &everywhere[..1]),
+        (jobs(json!(["a"]), json!([])), "", &everywhere[..1]),
+        (jobs(json!(["*"]), json!([])), "", &everywhere[..1]),
+        (jobs(json!([]), json!(["a", "b"])), own, everywhere),
+        (jobs(json!(["a", "b"]), json!(["a"])), own, everywhere),
+        (jobs(json!(["*"]), json!(["a", "b"])), own, everywhere),
+        (theirs, "theirs", &[]),
+        (said, "said", &everywhere[..1]),
+    ] {
+        let path = chart("git-events-runner");
+        let arguments = ["template", RELEASE, &path, "--namespace", NAMESPACE, "--values", "-"];
+        let all = objects(&helm.feed(&arguments, &values.to_string()).await);
+
+        let config = all.iter().find_map(|it| it["data"]["runtimeConfig"].as_str()).unwrap();
+        let config: Value = serde_saphyr::from_str(config).unwrap();
+        assert_eq!(config["action"]["defaultServiceAccount"], name, "{values}");
+        let accounts = all.iter().filter(|it| it["kind"] == "ServiceAccount");
+        let of_jobs = accounts.filter(|it| it["metadata"]["name"] == own);
+        let found: Vec<_> = of_jobs.map(|it| it["metadata"]["namespace"].clone()).collect();
+        assert_eq!(found, places, "{values}");
+    }
 }
 
 /// What the program prints for a chart is what the chart has.

@@ -14,7 +14,7 @@ use super::Action;
 pub const KEY: &str = "runtimeConfig";
 
 /// What Helm puts where the chart knows better than the program.
-const ACCOUNT: &str = r#"'{{ include "git-events-runner.actionJobServiceAccountName" . }}'"#;
+const ACCOUNT: &str = r#"'{{ include "git-events-runner.defaultServiceAccount" . }}'"#;
 const TAG: &str = r#"{{ .Values.image.tag | default (printf "v%s" .Chart.AppVersion) }}"#;
 
 /// The dynamic configuration.
