@@ -19,6 +19,8 @@ pub mod gate;
 #[cfg(feature = "product")]
 pub mod ground;
 #[cfg(feature = "product")]
+pub mod installed;
+#[cfg(feature = "product")]
 pub mod kubelet;
 pub mod measure;
 #[cfg(feature = "product")]

@@ -212,8 +212,23 @@ impl World {
         self.run_with(hub, name, &[]).await
     }
 
+    /// The same with webhooks on a port of 127.0.0.1; on any that is free, if it is 0.
+    pub async fn run_serving(&self, hub: &Site, name: &str, webhooks: u16) -> Program {
+        self.spawn(hub, name, webhooks, &[]).await
+    }
+
     /// The same, with more in its environment.
     pub async fn run_with(&self, hub: &Site, name: &str, environment: &[(&str, &str)]) -> Program {
+        self.spawn(hub, name, 0, environment).await
+    }
+
+    async fn spawn(
+        &self,
+        hub: &Site,
+        name: &str,
+        webhooks: u16,
+        environment: &[(&str, &str)],
+    ) -> Program {
         // Bound for a moment: the program binds it right after.
         let free = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port is found");
         let port = free.local_addr().expect("it is bound").port();
@@ -225,7 +240,7 @@ impl World {
             .args(["run", "--allow-loopback-clusters", "--json-logs", "--namespace", HOME])
             .args(["--lease-duration", "3", "--lease-renew", "1", "--shards", "4"])
             .args(["--utility-address", "127.0.0.1", "--utility-port", &port.to_string()])
-            .args(["--webhooks-address", "127.0.0.1", "--webhooks-port", "0"])
+            .args(["--webhooks-address", "127.0.0.1", "--webhooks-port", &webhooks.to_string()])
             .env("KUBECONFIG", &hub.controller)
             .env("POD_NAME", name)
             .envs(environment.iter().copied())

@@ -17,6 +17,7 @@ mod git;
 mod handover;
 mod hooks;
 mod hostile;
+mod installed;
 mod joining;
 mod nexts;
 mod outcomes;

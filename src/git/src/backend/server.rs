@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -57,6 +57,12 @@ impl Server {
     /// The same on this port, such as the one that it had before.
     pub async fn start_at(root: &Path, port: u16) -> Result<Self, Error> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+        Self::serve(root, Versions::All, listener.map_err(|source| Error::Listen { source })?)
+    }
+
+    /// The same at this address of the machine, for who comes from elsewhere.
+    pub async fn start_on(root: &Path, address: IpAddr) -> Result<Self, Error> {
+        let listener = TcpListener::bind((address, 0)).await;
         Self::serve(root, Versions::All, listener.map_err(|source| Error::Listen { source })?)
     }
 
