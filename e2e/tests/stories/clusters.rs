@@ -142,6 +142,31 @@ fn d2_a_cluster_that_is_registered_twice_runs_once() {
     });
 }
 
+/// An API server forgets what was said of a cluster after an hour; who asks after that is told too.
+#[test]
+fn how_a_cluster_is_can_be_read_long_after_it_was_news() {
+    story!(Virtual, async {
+        let fleet = Fleet::builder().replicas(2).spokes(["east"]).start().await;
+        let hub = fleet.hub();
+        fleet.register_raw("broken", "{ not: [yaml").await;
+        let said = async || (!hub.events("KubeconfigRefused").await.is_empty()).then_some(());
+        hub.until(mins(1), "an Event that says what is refused", said).await;
+        let told = async |reason: &str| {
+            let said = hub.events(reason).await;
+            let secret = |it: &&k8s_openapi::api::core::v1::Event| {
+                it.involved_object.kind.as_deref() == Some("Secret")
+            };
+            said.iter().filter(secret).count()
+        };
+        assert_eq!((told("Ready").await, told("KubeconfigRefused").await), (1, 1));
+
+        fleet.pass(mins(41)).await;
+
+        let of_replicas = (told("Ready").await, told("KubeconfigRefused").await);
+        assert_eq!(of_replicas, (3, 3), "once in twenty minutes, by one of two replicas");
+    });
+}
+
 /// A spoke without our CRDs is refused with the reason, and taken once they are there.
 #[test]
 fn a_spoke_is_taken_once_its_crds_are_installed() {

@@ -86,6 +86,41 @@ fn a_cluster_joins_by_one_command_and_leaves_by_another() {
     });
 }
 
+/// A context that leads elsewhere takes nothing from who is there, and gives it nothing.
+#[test]
+fn a_context_of_another_cluster_changes_nothing() {
+    story!(Real, async {
+        let mut world = World::start(PROGRAM).await;
+        let hub = world.site("hub").await;
+        let (edge, west) = (world.bare("edge").await, world.bare("west").await);
+        let mut program = world.run(&hub).await;
+        program.ready().await;
+        let (of_edge, of_west) =
+            (Terminal::of(&world, &hub, &edge), Terminal::of(&world, &hub, &west));
+        of_edge.does("add edge --context edge").await;
+        let before = registered(&hub).await;
+
+        let refused = async |terminal: &Terminal<'_>, line: &str, why: &str| {
+            let (success, text) = terminal.types(line).await;
+            assert!(!success && text.contains(why), "{line}: {text}");
+        };
+        let another = "\"west\" is not the cluster that the hub calls edge";
+        refused(&of_west, "add edge --context west", another).await;
+        assert!(accounts(&west).await.is_empty(), "nothing is made there");
+        of_west.does("add west --context west").await;
+        refused(&of_west, "rotate edge --context west", another).await;
+        refused(&of_west, "remove edge --context west", another).await;
+        refused(&of_edge, "add again --context edge", "already, by the name edge").await;
+
+        assert_eq!(registered(&hub).await, before);
+        let said = of_edge.does("remove eddge --context edge").await;
+        assert!(said.contains("stays in \"edge\", for it is edge's too"), "{said}");
+        assert_eq!((accounts(&edge).await.len(), accounts(&west).await.len()), (1, 1));
+        assert!(may_list(&before.unwrap()).await);
+        stops(program).await;
+    });
+}
+
 /// What cannot be meant is said before anything is written.
 #[test]
 fn a_cluster_that_cannot_join_is_told_why_and_nothing_is_written() {

@@ -33,7 +33,7 @@ mod understood;
 mod user;
 mod wire;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -158,6 +158,9 @@ impl Event {
     }
 }
 
+/// What is said again begins so.
+pub(crate) const STILL: &str = "still: ";
+
 /// Something people should read, as an Event on an object. Said once, not at each retry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
@@ -198,6 +201,29 @@ impl Handle {
     /// The Secrets that ask to be clusters and are none, each with the reason.
     pub fn refused(&self) -> BTreeMap<String, String> {
         self.shared.refused()
+    }
+
+    fn spokes(&self) -> impl Iterator<Item = Cluster> {
+        self.all().into_iter().filter(|it| *it.name() != ClusterName::hub())
+    }
+
+    /// The Secrets of which something is to be said: those of spokes, and those that are none.
+    pub(crate) fn spoken_of(&self) -> BTreeSet<String> {
+        let spokes = self.spokes().map(|it| it.about().to_owned());
+        spokes.chain(self.refused().into_keys()).collect()
+    }
+
+    /// How one of them is at this moment, for those who have not heard it when it was new.
+    pub(crate) fn standing(&self, about: &str) -> Option<Notice> {
+        let refused = self.shared.refused.read().unwrap_or_else(PoisonError::into_inner);
+        let declined = refused.get(about).cloned();
+        drop(refused);
+        let now = self.shared.clock.now();
+        let of_spoke = || self.spokes().find(|it| it.about() == about)?.standing(now);
+        let mut notice = declined.or_else(of_spoke)?;
+        notice.at = now;
+        notice.message = format!("{STILL}{}", notice.message);
+        Some(notice)
     }
 
     /// True once the hub and every spoke known at the start were seen, or took too long.
@@ -248,7 +274,8 @@ pub fn start(
 #[derive(Debug)]
 struct Shared {
     clusters: RwLock<BTreeMap<ClusterName, Cluster>>,
-    refused: RwLock<BTreeMap<String, String>>,
+    /// What was said of each Secret that is no cluster.
+    refused: RwLock<BTreeMap<String, Notice>>,
     synced: watch::Sender<bool>,
     /// Moves whenever a cluster comes, goes or changes its state.
     changes: watch::Sender<()>,
@@ -280,18 +307,21 @@ impl Shared {
     }
 
     fn refused(&self) -> BTreeMap<String, String> {
-        self.refused.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let refused = self.refused.read().unwrap_or_else(PoisonError::into_inner);
+        refused.iter().map(|(name, it)| (name.clone(), it.message.clone())).collect()
     }
 
     /// Remembers why a Secret is no cluster, and says it once.
     fn decline(&self, secret: &ObjectReference, reason: &'static str, why: &str) {
         let name = secret.name.clone().unwrap_or_default();
+        let (hub, said) = (ClusterName::hub(), Said::warning(reason, why));
+        let notice = said.notice(&hub, secret, self.clock.now());
         let mut refused = self.refused.write().unwrap_or_else(PoisonError::into_inner);
-        let before = refused.insert(name, why.to_owned());
+        let before = refused.insert(name, notice);
         drop(refused);
         self.changes.send_replace(());
-        if before.as_deref() != Some(why) {
-            self.notify(&ClusterName::hub(), secret, Said::warning(reason, why));
+        if before.is_none_or(|it| it.message != why) {
+            self.notify(&hub, secret, said);
         }
     }
 
@@ -313,15 +343,7 @@ impl Shared {
             Severity::Normal => tracing::info!(%cluster, name, reason, message),
             Severity::Warning => tracing::warn!(%cluster, name, reason, message),
         }
-        let notice = Notice {
-            cluster: cluster.clone(),
-            about: about.clone(),
-            severity,
-            reason,
-            message: message.to_owned(),
-            at: self.clock.now(),
-        };
-        if self.notices.try_send(notice).is_err() {
+        if self.notices.try_send(said.notice(cluster, about, self.clock.now())).is_err() {
             tracing::debug!(%cluster, reason, "a notice found no reader");
         }
     }
@@ -336,11 +358,18 @@ struct Said<'a> {
 }
 
 impl<'a> Said<'a> {
-    fn normal(reason: &'static str, message: &'a str) -> Self {
-        Self { severity: Severity::Normal, reason, message }
-    }
-
     fn warning(reason: &'static str, message: &'a str) -> Self {
         Self { severity: Severity::Warning, reason, message }
+    }
+
+    fn notice(self, cluster: &ClusterName, about: &ObjectReference, at: Timestamp) -> Notice {
+        Notice {
+            cluster: cluster.clone(),
+            about: about.clone(),
+            severity: self.severity,
+            reason: self.reason,
+            message: self.message.to_owned(),
+            at,
+        }
     }
 }

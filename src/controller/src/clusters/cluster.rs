@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use ger_core::names::ClusterName;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use tokio::sync::{Notify, watch};
 
 use super::connect::Clients;
-use super::state::{Board, Condition, State};
+use super::state::{Board, Condition, State, Verdict};
 use super::stores::Stores;
 use super::wire::{Use, Wire};
-use super::{Event, Said, Shared};
+use super::{Event, Notice, Said, Severity, Shared};
 
 /// One cluster: its client, its stores and its state. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -162,8 +163,11 @@ impl Cluster {
             self.inner.state.send_replace(verdict.state.clone());
             (verdict, before)
         };
-        if verdict.is_news {
-            self.tell(&verdict.state, verdict.reason.map(super::state::Reason::as_str), shared);
+        if verdict.is_news
+            && let Some((severity, reason, message)) = self.words(&verdict)
+        {
+            let said = Said { severity, reason, message: &message };
+            shared.notify(&ClusterName::hub(), &self.inner.about, said);
         }
         if before != verdict.state && self.is_live() {
             shared.changes.send_replace(());
@@ -171,23 +175,40 @@ impl Cluster {
         }
     }
 
-    fn tell(&self, state: &State, reason: Option<&'static str>, shared: &Shared) {
-        let why = match state {
-            State::Connecting => return,
-            State::Ready if self.is_live() => "connected; everything was listed and is watched",
-            State::Ready => "connected with the new credentials",
-            State::Limited { why } | State::Unreachable { why, .. } | State::Refused { why } => why,
+    /// How it is now, in the words in which it was said.
+    pub(super) fn standing(&self, now: Timestamp) -> Option<Notice> {
+        let board = self.inner.board.lock().unwrap_or_else(PoisonError::into_inner);
+        let verdict = board.verdict(&self.state());
+        drop(board);
+        let (severity, reason, message) = self.words(&verdict)?;
+        let said = Said { severity, reason, message: &message };
+        Some(said.notice(&ClusterName::hub(), &self.inner.about, now))
+    }
+
+    /// What is to be said of a verdict: nothing before there is one.
+    fn words(&self, verdict: &Verdict) -> Option<(Severity, &'static str, String)> {
+        let (connected, kept) = if self.is_live() {
+            ("", "")
+        } else {
+            (
+                "connected with the new credentials",
+                "the new credentials do not work yet, the old stay in use: ",
+            )
         };
-        let hub = ClusterName::hub();
-        match reason {
-            None => shared.notify(&hub, &self.inner.about, Said::normal("Ready", why)),
-            Some(reason) if self.is_live() => {
-                shared.notify(&hub, &self.inner.about, Said::warning(reason, why));
+        let warning = |reason, message| Some((Severity::Warning, reason, message));
+        match &verdict.state {
+            State::Connecting => None,
+            State::Ready if self.is_live() => {
+                let all = "connected; everything was listed and is watched";
+                Some((Severity::Normal, "Ready", all.to_owned()))
             }
-            Some(reason) => {
-                let why =
-                    format!("the new credentials do not work yet, the old stay in use: {why}");
-                shared.notify(&hub, &self.inner.about, Said::warning(reason, &why));
+            State::Ready => Some((Severity::Normal, "Ready", connected.to_owned())),
+            // It is worked, as far as it lets us: its new credentials too are taken.
+            State::Limited { why } if self.is_live() => warning("Limited", why.clone()),
+            State::Limited { why } => warning("Limited", format!("{connected}; {why}")),
+            State::Unreachable { why, .. } | State::Refused { why } => {
+                let reason = verdict.reason.map_or("Refused", super::state::Reason::as_str);
+                warning(reason, format!("{kept}{why}"))
             }
         }
     }

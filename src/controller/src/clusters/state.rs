@@ -146,6 +146,12 @@ impl Board {
         Verdict { state, reason, is_news }
     }
 
+    /// What was said last, as far as nothing changed.
+    pub(super) fn verdict(&self, now: &State) -> Verdict {
+        let (_, reason) = self.judge(now);
+        Verdict { state: now.clone(), reason, is_news: false }
+    }
+
     fn judge(&self, before: &State) -> (State, Option<Reason>) {
         if let Some((since, why)) = self.unreachable() {
             return (State::Unreachable { since, why }, Some(Reason::Unreachable));

@@ -1,7 +1,7 @@
 //! Who reads what is said of clusters? It is published by one replica for all, the steward, and no cluster
 //! that does not take its Events holds up another's.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use crate::clusters::{self, Notice};
 const STEWARD_IN: Duration = Duration::from_secs(30);
 /// Notices of one cluster that wait. They are courtesies: the oldest give way.
 const MOST: usize = 64;
+/// How each spoke is, is said again so often: an Event goes after an hour, and who asks later finds none.
+const AGAIN: Duration = Duration::from_mins(20);
 /// How long one may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -29,13 +31,16 @@ pub(crate) async fn publish(
     mut notices: mpsc::Receiver<Notice>,
     stop: CancellationToken,
 ) -> Result<(), JoinError> {
-    let mut desk = Desk { fleet, hub, waiting: BTreeMap::new(), telling: JoinSet::new() };
+    let (waiting, again) = (BTreeMap::new(), BTreeSet::new());
+    let mut desk = Desk { fleet, hub, waiting, again, telling: JoinSet::new() };
     let mut look = tokio::time::interval(Duration::from_secs(1));
+    let mut again = tokio::time::interval_at(Instant::now() + AGAIN, AGAIN);
     loop {
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
             _ = look.tick() => {}
+            _ = again.tick() => desk.again = desk.fleet.clusters.spoken_of(),
             Some(told) = desk.telling.join_next() => desk.told(&told?),
             notice = notices.recv() => match notice {
                 Some(notice) => desk.take(notice),
@@ -51,6 +56,8 @@ struct Desk {
     fleet: Arc<Fleet>,
     hub: kube::Client,
     waiting: BTreeMap<ClusterName, Line>,
+    /// The Secrets of whose clusters it is said again how they are.
+    again: BTreeSet<String>,
     telling: JoinSet<ClusterName>,
 }
 
@@ -89,7 +96,32 @@ impl Desk {
                 self.telling.spawn(tell_in_time(fleet, hub, (name.clone(), notice)));
             }
         }
+        self.tell_again(is_steward);
         self.waiting.retain(|_, it| it.is_telling || !it.notices.is_empty());
+    }
+
+    /// What is said again waits for all that is new.
+    fn tell_again(&mut self, is_steward: bool) {
+        let hub = ClusterName::hub();
+        if !is_steward {
+            // Another says it.
+            self.again.clear();
+        }
+        if !self.is_silent(&hub) {
+            return;
+        }
+        while let Some(about) = self.again.pop_first() {
+            if let Some(notice) = self.fleet.clusters.standing(&about) {
+                self.waiting.entry(hub.clone()).or_default().is_telling = true;
+                let fleet = Arc::clone(&self.fleet);
+                self.telling.spawn(tell_in_time(fleet, self.hub.clone(), (hub, notice)));
+                return;
+            }
+        }
+    }
+
+    fn is_silent(&self, name: &ClusterName) -> bool {
+        self.waiting.get(name).is_none_or(|it| !it.is_telling && it.notices.is_empty())
     }
 
     fn told(&mut self, name: &ClusterName) {

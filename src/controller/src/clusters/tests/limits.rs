@@ -150,6 +150,10 @@ async fn d5_what_rbac_lacks_is_named_and_the_rest_goes_on() {
         assert!(said.contains(lack), "{lack} in {said}");
     }
     assert!(!said.contains("clustergitrepos"), "{said}");
+    let told = fleet.notices("edge").pop().unwrap();
+    assert_eq!((told.reason, told.message.as_str()), ("Limited", said.as_str()));
+    let again = fleet.handle.standing("edge").unwrap();
+    assert_eq!((again.reason, again.message), ("Limited", format!("still: {said}")));
     let key = fleet.trigger("east", "deploy").await;
     fleet.event(&Event::TriggerChanged(key)).await;
 

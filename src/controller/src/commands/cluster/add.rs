@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
 use kube::api::PostParams;
+use kube::{Api, ResourceExt as _};
 use serde_json::Value;
 
 use super::access::{self, Access, At};
@@ -25,6 +25,8 @@ struct Joining<'a> {
     hub: Access,
     spoke: Access,
     account: Account,
+    /// Which cluster it is.
+    uid: String,
     /// Where replicas reach it.
     at: At,
     known: Option<Secret>,
@@ -34,15 +36,24 @@ struct Joining<'a> {
 pub(super) async fn add(asked: &Add, say: Say<'_>) -> Result<(), Error> {
     let spoke = asked.there.open(&asked.context).await?;
     let hub = asked.hub.open().await?;
-    if access::uid(&spoke).await? == access::uid(&hub).await? {
-        return Err(Error::IsHub { context: asked.context.clone() });
+    let context = || asked.context.clone();
+    let uid = access::uid(&spoke).await?;
+    if uid == access::uid(&hub).await? {
+        return Err(Error::IsHub { context: context() });
     }
     let (jobs, secrets) = (reach(&asked.jobs_namespace), reach(&asked.secrets_namespace));
     let mut at = spoke.place.clone();
     at.server = asked.server.clone().unwrap_or(at.server);
     let name = asked.name.as_str();
+    let registrations = Registrations::new(&hub.client, &asked.hub.namespace);
+    let known = registrations.find(name).await?;
+    known.iter().try_for_each(|it| registration::is_of(it, &asked.context, &uid))?;
+    if let Some(it) = registrations.others(name, &uid).await?.first() {
+        return Err(Error::Known { context: context(), name: it.name_any() });
+    }
     let joining = Joining {
-        known: Registrations::new(&hub.client, &asked.hub.namespace).find(name).await?,
+        known,
+        uid,
         name,
         namespace: &asked.hub.namespace,
         account: asked.there.account(&asked.hub, jobs, secrets),
@@ -66,6 +77,8 @@ pub(super) async fn rotate(asked: &Rotate, say: Say<'_>) -> Result<(), Error> {
     let unknown = || Error::Unknown { namespace: namespace.to_owned(), name: name.to_owned() };
     let known = known.ok_or_else(unknown)?;
     let spoke = asked.there.open(&asked.context).await?;
+    let uid = access::uid(&spoke).await?;
+    registration::is_of(&known, &asked.context, &uid)?;
     let mut account = asked.there.account(&asked.hub, Reach::All, Reach::All);
     if let Some((namespace, name)) = registration::account(&known) {
         (account.namespace, account.name) = (namespace, name);
@@ -77,6 +90,7 @@ pub(super) async fn rotate(asked: &Rotate, say: Say<'_>) -> Result<(), Error> {
         hub,
         spoke,
         account,
+        uid,
         at,
         known: Some(known),
         minting: &asked.minting,
@@ -102,7 +116,8 @@ impl Joining<'_> {
 
     fn secret(&self, kubeconfig: &str, token: Option<&Token>) -> Value {
         let expires = token.and_then(|it| it.expires);
-        registration::secret((self.namespace, self.name), &self.account, kubeconfig, expires)
+        let names = (self.namespace, self.name);
+        registration::secret(names, &self.account, &self.uid, kubeconfig, expires)
     }
 
     /// The token that the hub has, if it is one of the account's, still good, and of the kind that is wanted.
@@ -147,7 +162,7 @@ impl Joining<'_> {
         let secret = self.secret(&kubeconfig, Some(&token));
         let is_changed = registrations.write(&secret, self.known.as_ref()).await?;
         say(&format!("registered: Secret {}/{} of the hub", self.namespace, self.name));
-        let works = before.last().is_none_or(super::said::Said::works);
+        let works = before.last().is_some_and(super::said::Said::works);
         if !is_changed && works {
             say(&format!("{}: nothing had changed", self.name));
             return Ok(());

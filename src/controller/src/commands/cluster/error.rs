@@ -30,6 +30,18 @@ pub enum Error {
     #[error("{context:?} is the hub itself, which needs not be added: it is the cluster `hub`")]
     IsHub { context: String },
 
+    #[error(
+        "{context:?} is not the cluster that the hub calls {name}: name the context of that one; or, if {context:?} \
+         has taken its place, let the hub forget it first: git-events-runner cluster remove {name}"
+    )]
+    Another { context: String, name: String },
+
+    #[error(
+        "{context:?} is on the hub already, by the name {name}; let the hub forget that first: git-events-runner \
+         cluster remove {name}"
+    )]
+    Known { context: String, name: String },
+
     #[error("cannot {what}")]
     Request { what: String, source: Box<kube::Error> },
 

@@ -19,6 +19,8 @@ use crate::rights::Account;
 const LABEL: &str = "sigs.k8s.io/multicluster-runtime-kubeconfig";
 /// When the token ends.
 const EXPIRES: &str = "git-events-runner.rs/token-expires";
+/// Which cluster it is, by the uid of its `kube-system`: a name or a context may come to mean another.
+const CLUSTER: &str = "git-events-runner.rs/cluster-uid";
 
 /// The Secrets of the hub's spokes.
 pub(super) struct Registrations {
@@ -50,7 +52,14 @@ impl Registrations {
         Ok(listed.map_err(cannot("list the Secrets of the hub"))?.items)
     }
 
-    /// Writes it, and says whether that changed anything.
+    /// The Secrets of the same cluster by other names.
+    pub(super) async fn others(&self, name: &str, cluster: &str) -> Result<Vec<Secret>, Error> {
+        let mut all = self.list().await?;
+        all.retain(|it| it.name_any() != name && uid(it) == Some(cluster));
+        Ok(all)
+    }
+
+    /// Writes it, and says whether that changed anything that replicas read.
     pub(super) async fn write(
         &self,
         secret: &Value,
@@ -60,8 +69,7 @@ impl Registrations {
         let params = PatchParams::apply(MANAGER).force();
         let written = self.api.patch(name, &params, &Patch::Apply(secret)).await;
         let written = written.map_err(cannot(format!("write the Secret {name} of the hub")))?;
-        let version = before.and_then(|it| it.metadata.resource_version.clone());
-        Ok(written.metadata.resource_version != version)
+        Ok(before.is_none_or(|it| it.data != written.data))
     }
 
     /// Deletes it; false if it was not there.
@@ -79,11 +87,14 @@ impl Registrations {
 pub(super) fn secret(
     (namespace, name): (&str, &str),
     account: &Account,
+    cluster: &str,
     kubeconfig: &str,
     expires: Option<Timestamp>,
 ) -> Value {
-    let mut annotations =
-        BTreeMap::from([(ACCOUNT, format!("{}/{}", account.namespace, account.name))]);
+    let mut annotations = BTreeMap::from([
+        (ACCOUNT, format!("{}/{}", account.namespace, account.name)),
+        (CLUSTER, cluster.to_owned()),
+    ]);
     annotations.extend(expires.map(|it| (EXPIRES, it.to_string())));
     json!({
         "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
@@ -141,6 +152,21 @@ pub(super) fn place(secret: &Secret) -> Option<At> {
         authority: field("certificate-authority-data"),
         tls_server_name: field("tls-server-name"),
     })
+}
+
+/// Which cluster it was when `add` wrote it.
+pub(super) fn uid(secret: &Secret) -> Option<&str> {
+    secret.annotations().get(CLUSTER).map(String::as_str)
+}
+
+/// A context that leads to another cluster than the Secret's is an error.
+pub(super) fn is_of(secret: &Secret, context: &str, cluster: &str) -> Result<(), Error> {
+    match uid(secret) {
+        Some(uid) if uid != cluster => {
+            Err(Error::Another { context: context.to_owned(), name: secret.name_any() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// As whom the hub acts there: namespace and name, if `add` has written it.

@@ -11,6 +11,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client};
 
 use super::error::{Error, cannot};
+use crate::clusters::STILL;
 
 /// What a replica says of a spoke that it works with.
 const READY: &str = "Ready";
@@ -53,7 +54,8 @@ impl Words {
         Ok(all)
     }
 
-    /// Waits until a replica says that it works with the spoke, after what is known already.
+    /// Waits until a replica says that it works with the spoke, after what is known already. What is only said
+    /// again may be about what was there before.
     pub(super) async fn until_ready(
         &self,
         name: &str,
@@ -65,7 +67,10 @@ impl Words {
         let events = std::pin::pin!(events.default_backoff().applied_objects());
         let news = events.filter_map(|event| {
             let said = event.ok().and_then(|it| about(&it, name));
-            std::future::ready(said.filter(|it| !known.contains(it.uid.as_str())))
+            std::future::ready(said.filter(|it| {
+                let is_news = !it.message.starts_with(STILL);
+                is_news && !known.contains(it.uid.as_str())
+            }))
         });
         let mut last: Option<Said> = None;
         let heard = first_that_works(news, &mut last);
