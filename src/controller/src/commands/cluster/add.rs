@@ -48,7 +48,10 @@ pub(super) async fn add(asked: &Add, say: Say<'_>) -> Result<(), Error> {
     let registrations = Registrations::new(&hub.client, &asked.hub.namespace);
     let known = registrations.find(name).await?;
     known.iter().try_for_each(|it| registration::is_of(it, &asked.context, &uid))?;
-    if let Some(it) = registrations.others(name, &uid).await?.first() {
+    // A copy from a backup has the same uid, and is elsewhere; replicas ask both for a proof.
+    let is_there =
+        |it: &&Secret| registration::place(it).is_some_and(|place| place.server == at.server);
+    if let Some(it) = registrations.others(name, &uid).await?.iter().find(is_there) {
         return Err(Error::Known { context: context(), name: it.name_any() });
     }
     let joining = Joining {
