@@ -86,6 +86,25 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end }}
 
+{{/* The file of `--config`: what of it is set. */}}
+{{- define "git-events-runner.settings" -}}
+{{- $settings := dict }}
+{{- range $key, $value := .Values.config }}
+{{- if $value }}
+{{- $_ := set $settings $key $value }}
+{{- end }}
+{{- end }}
+{{- if $settings }}
+{{- toYaml $settings }}
+{{- end }}
+{{- end }}
+
+{{/* Where the collector of traces listens. */}}
+{{- define "git-events-runner.otlpPort" -}}
+{{- $url := urlParse .Values.controllerOptions.otlp.endpoint }}
+{{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "443" "80" (eq $url.scheme "https")) }}
+{{- end }}
+
 {{- define "git-events-runner.webhookScheme" -}}
 {{- if or (include "git-events-runner.tlsSecretName" .) .Values.controllerOptions.webhooksTls.certPath }}https{{ else }}http{{ end }}
 {{- end }}

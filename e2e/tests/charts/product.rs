@@ -17,19 +17,33 @@ async fn the_program_accepts_the_arguments_of_each_deployment() {
         let objects = case.objects(&helm).await;
         for deployment in objects.iter().filter(|it| it["kind"] == "Deployment") {
             deployments += 1;
-            starts_as_it_says(&case.name, deployment);
+            let settings = objects.iter().find_map(|it| it["data"]["settings.yaml"].as_str());
+            starts_as_it_says(&case.name, deployment, settings);
         }
     }
     assert!(deployments > 3);
 }
 
-fn starts_as_it_says(case: &str, deployment: &Value) {
+fn starts_as_it_says(case: &str, deployment: &Value, file: Option<&str>) {
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
-    let arguments: Vec<String> = serde_json::from_value(container["args"].clone()).unwrap();
+    let mut arguments: Vec<String> = serde_json::from_value(container["args"].clone()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mounts = container["volumeMounts"].as_array().unwrap();
+    let is_there = |path: &str| mounts.iter().any(|it| it["mountPath"] == path);
+    let named = arguments.iter_mut().find(|it| it.starts_with("--config="));
+    assert_eq!(named.is_some(), file.is_some(), "{case}");
+    if let (Some(named), Some(file)) = (named, file) {
+        let (mount, name) = named.trim_start_matches("--config=").rsplit_once('/').unwrap();
+        assert!(is_there(mount), "{case}: nothing is mounted at {mount}");
+        let path = folder.path().join(name);
+        std::fs::write(&path, file).unwrap();
+        *named = format!("--config={}", path.display());
+    }
 
     let settings = git_events_runner::cli::settings(&arguments);
 
     let settings = settings.unwrap_or_else(|why| panic!("{case}: {why:#}"));
+    assert_eq!(settings.hub.watch, file.is_none(), "{case}");
     let ports = container["ports"].as_array().unwrap();
     let utility = ports.iter().find(|it| it["name"] == "utility").unwrap();
     assert_eq!(utility["containerPort"], settings.utility.port(), "{case}");

@@ -5,6 +5,7 @@ mod docs;
 mod images;
 mod kind;
 mod reference;
+mod releases;
 mod rootfs;
 mod scripts;
 mod tools;

@@ -38,7 +38,7 @@ fn scripts_are_programs_that_tell_how_to_use_them() {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o111, 0o111, "{} is no program", path.display());
     }
-    for name in ["images", "kind", "control-plane"] {
+    for name in ["images", "kind", "control-plane", "charts"] {
         let said = fail(script(name).arg("--sideways"));
 
         assert!(said.contains(&format!("hack/{name}")), "{said}");

@@ -47,6 +47,7 @@ pub struct Metrics {
     pub jobs_queue_waiting_duration_seconds: HistogramVec,
 
     pub members: IntGauge,
+    pub shards: IntGauge,
     pub shards_owned: IntGauge,
     pub shard_moves_total: IntCounterVec,
     pub shard_unowned_seconds: Histogram,
@@ -161,6 +162,7 @@ impl Metrics {
                 &["cluster"],
             )?,
             members: made.gauge("members", "live replicas as seen by this one")?,
+            shards: made.gauge("shards", "shards that all replicas together should hold")?,
             shards_owned: made.gauge("shards_owned", "shards this replica holds")?,
             shard_moves_total: made.counters(
                 "shard_moves_total",

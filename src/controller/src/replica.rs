@@ -373,6 +373,7 @@ fn gauge(fleet: &Fleet) {
     let metrics = &fleet.metrics;
     let snapshot = fleet.shards.snapshot();
     metrics.members.set(count(snapshot.members.len()));
+    metrics.shards.set(i64::from(snapshot.shards.get()));
     metrics.shards_owned.set(count(snapshot.mine.len()));
     for (host, exchanged) in fleet.checks.traffic() {
         metrics.exchanged(&host, exchanged);
