@@ -186,7 +186,7 @@ fn applies_hello(lines: &[String], context: &str) -> bool {
 
 /// Waits until the first trigger's first run has cloned and worked.
 async fn succeeded(shell: &Shell, context: &str, commit: &str) {
-    let runs = r"{range .status.runs[*]}{.commit}={.phase}{end}";
+    let runs = "{range .status.runs[*]}{.commit}={.phase}{end}";
     let asked = format!(
         "kubectl --context {context} -n hello get scheduletrigger hello -o jsonpath='{runs}'"
     );

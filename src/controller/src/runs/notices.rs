@@ -96,14 +96,14 @@ impl Desk {
                 self.telling.spawn(tell_in_time(fleet, hub, (name.clone(), notice)));
             }
         }
-        self.tell_again(is_steward);
+        self.tell_again();
         self.waiting.retain(|_, it| it.is_telling || !it.notices.is_empty());
     }
 
     /// What is said again waits for all that is new.
-    fn tell_again(&mut self, is_steward: bool) {
+    fn tell_again(&mut self) {
         let hub = ClusterName::hub();
-        if !is_steward {
+        if !self.fleet.shards.is_steward() {
             // Another says it.
             self.again.clear();
         }
