@@ -108,7 +108,8 @@ impl Page {
             |name: &str| required.is_some_and(|it| it.iter().any(|it| it.as_str() == Some(name)));
         for (name, field) in schema["properties"].as_object().into_iter().flatten() {
             let path = format!("{path}.{name}");
-            self.field(&path, field, is_required(name));
+            self.row(&path, field, if is_required(name) { "**Required.** " } else { "" });
+            self.fields(&path, field);
         }
         match schema["type"].as_str() {
             Some("array") => self.items(&format!("{path}[]"), &schema["items"]),
@@ -124,11 +125,6 @@ impl Page {
         if !limits(schema).is_empty() || !described(schema).is_empty() {
             self.row(path, schema, "");
         }
-        self.fields(path, schema);
-    }
-
-    fn field(&mut self, path: &str, schema: &Value, is_required: bool) {
-        self.row(path, schema, if is_required { "**Required.** " } else { "" });
         self.fields(path, schema);
     }
 

@@ -67,15 +67,13 @@ impl Image {
         let mut folders = vec![root.clone()];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).unwrap().flatten() {
-                let is_folder = entry.file_type().unwrap().is_dir();
+                let folder = entry.file_type().unwrap().is_dir().then(|| entry.path());
                 let path = entry.path();
                 let mode = std::fs::symlink_metadata(&path).unwrap().permissions().mode();
                 let name = path.strip_prefix(&root).unwrap().display().to_string();
-                found
-                    .insert(if is_folder { format!("/{name}/") } else { format!("/{name}") }, mode);
-                if is_folder {
-                    folders.push(path);
-                }
+                let end = folder.as_ref().map_or("", |_| "/");
+                found.insert(format!("/{name}{end}"), mode);
+                folders.extend(folder);
             }
         }
         found

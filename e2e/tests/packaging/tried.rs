@@ -258,7 +258,8 @@ fn the_script_for_kind_makes_a_fleet_of_clusters_that_are_served() {
 /// Waits until the replica holds its shards.
 async fn seen(shell: &Shell) {
     let leases = format!("kubectl --context hub -n {NAMESPACE} get leases");
-    let holds = async || shell.types(&[leases.clone()]).await.contains("shard").then_some(());
+    let holds =
+        async || shell.types(std::slice::from_ref(&leases)).await.contains("shard").then_some(());
     let held = look_until(mins(1), holds).await;
     assert!(held.is_some(), "{}", fs::read_to_string(shell.home.path().join("log")).unwrap());
 }
