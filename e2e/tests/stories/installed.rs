@@ -59,11 +59,7 @@ fn installed_replicas_hear_webhooks_for_each_cluster_at_the_hubs_door() {
 
         for cluster in &clusters {
             for (token, code) in [("another", 403), (TOKEN, 202)] {
-                // Until the replica that is called knows the trigger it answers with 404.
-                let told = look_until(mins(1), async || {
-                    fleet.call(cluster, "app/app", token).await.filter(|code| *code != 404)
-                });
-                assert_eq!(told.await, Some(code), "{cluster}");
+                assert_eq!(answered(&fleet, cluster, token).await, Some(code), "{cluster}");
             }
         }
 
@@ -73,6 +69,12 @@ fn installed_replicas_hear_webhooks_for_each_cluster_at_the_hubs_door() {
         }
         fleet.leave().await;
     });
+}
+
+/// What a call is answered with. Until the replica that is called knows the trigger, that is 404.
+async fn answered(fleet: &Installed, cluster: &str, token: &str) -> Option<u16> {
+    let told = async || fleet.call(cluster, "app/app", token).await.filter(|code| *code != 404);
+    look_until(mins(1), told).await
 }
 
 async fn prepare(fleet: &Installed, cluster: &str) {
