@@ -31,7 +31,7 @@ pub fn concerns(
     in_range: impl Fn(&str, &str) -> bool,
 ) -> Concern {
     if let Some(event) = &delivery.event {
-        let is_wanted = hook.events.iter().any(|it| *it == event.name || *it == event.told);
+        let is_wanted = hook.events.iter().any(|it| event.is_called(it));
         if event.is_ping() && !is_wanted {
             return Concern::Ping;
         }

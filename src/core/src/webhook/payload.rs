@@ -149,10 +149,14 @@ impl Event {
                 "push".to_owned()
             }
             "diagnostics:ping" => "ping".to_owned(),
-            // GitLab's: `Merge Request Hook`.
-            other => other.strip_suffix(" hook").unwrap_or(other).replace(' ', "_"),
+            other => word(other),
         };
         Self { told, name }
+    }
+
+    /// Whether a user's word means this event: ours, the forge's, or the one that GitLab has in its payloads.
+    pub fn is_called(&self, wanted: &str) -> bool {
+        wanted == self.name || wanted == self.told || wanted == word(&self.told)
     }
 
     pub fn is_push(&self) -> bool {
@@ -162,6 +166,11 @@ impl Event {
     pub fn is_ping(&self) -> bool {
         self.name == "ping"
     }
+}
+
+/// GitLab's `Merge Request Hook` is its `merge_request`.
+fn word(told: &str) -> String {
+    told.strip_suffix(" hook").unwrap_or(told).replace(' ', "_")
 }
 
 /// Reads what a call says. `kind` is the trigger's type; a payload of a forge that the trigger was made

@@ -147,3 +147,19 @@ fn what_is_told_back_is_short() {
     };
     assert!(why.len() < 300, "{}", why.len());
 }
+
+/// GitLab calls it `Tag Push Hook` in a header, and `tag_push` in its payloads and its API.
+#[test]
+fn gitlab_s_own_words_for_an_event_count() {
+    let wants = |word: &str| plan(|it| it["webhook"] = json!({ "events": [word] }));
+    let happened = |told: &str| Delivery { event: Some(Event::of(told)), ..push(vec![]) };
+    let counts = |word: &str, told: &str| {
+        matches!(judge(&wants(word), &happened(told)), Concern::Look { .. })
+    };
+
+    assert!(counts("tag_push", "Tag Push Hook"));
+    assert!(counts("Tag Push Hook", "Tag Push Hook"));
+    assert!(counts("push", "Tag Push Hook"), "a push of branches and tags");
+    assert!(!counts("tag_push", "Push Hook"), "a branch's");
+    assert!(counts("merge_request", "Merge Request Hook"));
+}

@@ -65,14 +65,17 @@ fn the_keys_of_a_rotation_count_and_empty_values_do_not() {
         ("token", b"new\n"),
         ("token.old", b"old"),
         ("token.empty", b""),
-        ("token.blank", b"\r\n"),
+        ("token.newline", b"\n"),
+        ("token.line", b"\r\n"),
+        ("token.lines", b"\n\n"),
+        ("token.blank", b" \t \n"),
         ("tokens", b"another"),
         ("toke", b"another"),
     ];
 
     let found = candidates(values, "token");
 
-    let expected: [&[u8]; 4] = [b"new\n", b"new", b"old", b"\r\n"];
+    let expected: [&[u8]; 3] = [b"new\n", b"new", b"old"];
     assert_eq!(found, expected);
 }
 
