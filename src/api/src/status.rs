@@ -178,6 +178,14 @@ pub struct Run {
     #[serde(default, deserialize_with = "time_or_none", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", length(max = 64))]
     pub expected_until: Option<Timestamp>,
+    /// Further commits that are expected, of deliveries that came before: they may overtake each other.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(max = 128)),
+        extend("x-kubernetes-list-type" = "atomic")
+    )]
+    pub also_expected: Vec<String>,
     /// Further deliveries that asked for the same before it was checked, the newest last.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
     #[schemars(

@@ -104,7 +104,8 @@ fn take(plan: &Plan, live: &Live<'_>, draft: &mut Draft<'_>, call: &Call) -> Tak
         reason: RunReason::Webhook,
         occasion: &call.delivery,
         forced: Forced::No,
-        hint: call.hint.as_ref(),
+        // Whose commit it is, nobody says: the others would start late, waiting for what never comes to them.
+        hint: call.hint.as_ref().filter(|_| plan.on_change_only || call.sources.len() == 1),
     };
     let mut ask = |source: &String| {
         let joined = if plan.on_change_only { draft.bump_request(source, &asking) } else { None };

@@ -121,10 +121,7 @@ impl<'a> Draft<'a> {
     /// The runs stand in the order in which they got their commits: the last is the newest.
     fn answer(&mut self, mut run: Run, basis: &Basis, head: &Head) {
         self.is_news = true;
-        if hint::is_met(&run, head) {
-            run.expected_commit = None;
-            run.expected_until = None;
-        }
+        hint::meet(&mut run, head);
         let runs_anyway = run.forced || !self.plan.on_change_only;
         if runs_anyway || self.compare(&basis.source, head).is_change() {
             self.start(run, basis, head);
@@ -193,6 +190,7 @@ impl<'a> Draft<'a> {
             tag: None,
             expected_commit: None,
             expected_until: None,
+            also_expected: Vec::new(),
             also_asked_by: Vec::new(),
             fingerprint: None,
             unknown: BTreeMap::new(),

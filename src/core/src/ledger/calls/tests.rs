@@ -250,6 +250,67 @@ fn a_remote_that_has_something_newer_is_not_waited_for() {
     assert!(look_again(&status, "app", at(11)).is_some(), "what was named may still come");
 }
 
+/// A forge's deliveries may overtake each other: the older commit, named last, is not all that is to come.
+#[test]
+fn of_deliveries_that_overtook_each_other_every_commit_is_waited_for() {
+    let plan = plan();
+    let (status, id) = recorded(&plan, &TriggerStatus::default(), of("d-1"), 0);
+    let status = succeed(&found(&plan, &status, 'a', 1), &id, 2);
+    let newer = Call { hint: Some(commit('c')), ..of("d-3") };
+    let older = Call { hint: Some(commit('b')), ..of("d-2") };
+    let (status, id) = recorded(&plan, &status, newer, 10);
+    let (status, joined) = recorded(&plan, &status, older, 11);
+
+    let lagging = found(&plan, &status, 'b', 12);
+
+    assert_eq!(joined, id);
+    assert_eq!(run(&lagging, &id).commit.as_deref(), Some(commit('b').as_str()));
+    assert!(look_again(&lagging, "app", at(12)).is_some(), "the newer one is still to come");
+    let done = succeed(&lagging, &id, 14);
+    assert!(look_again(&done, "app", at(15)).is_some(), "also when the Job is done");
+    let arrived = found(&plan, &done, 'c', 18);
+    let commits: Vec<_> = arrived.runs.iter().filter_map(|it| it.commit.clone()).collect();
+    assert_eq!(commits.last(), Some(&commit('c').as_str().to_owned()), "{commits:?}");
+    assert_eq!(look_again(&arrived, "app", at(18)), None);
+}
+
+/// An old commit that is named last does not end the wait for the new one.
+#[test]
+fn a_known_commit_that_is_named_last_lets_the_other_be_waited_for() {
+    let plan = plan();
+    let (status, id) = recorded(&plan, &TriggerStatus::default(), of("d-1"), 0);
+    let status = succeed(&found(&plan, &status, 'a', 1), &id, 2);
+    let newer = Call { hint: Some(commit('b')), ..of("d-2") };
+    let again = Call { hint: Some(commit('a')), ..of("d-1-again") };
+    let (status, id) = recorded(&plan, &status, newer, 10);
+    let (status, _) = recorded(&plan, &status, again, 11);
+
+    let lagging = found(&plan, &status, 'a', 12);
+
+    assert_eq!(run(&lagging, &id).phase, RunPhase::Requested, "b may still come");
+    let arrived = found(&plan, &lagging, 'b', 16);
+    assert_eq!(run(&arrived, &id).commit.as_deref(), Some(commit('b').as_str()));
+    assert_eq!(look_again(&arrived, "app", at(16)), None);
+}
+
+/// Whose commit a call for all sources names, nobody says: where every call runs, none is late for it.
+#[test]
+fn a_call_for_all_sources_starts_none_of_them_late() {
+    let plan = every_time();
+    let (status, id) = recorded(&plan, &TriggerStatus::default(), of("d-1"), 0);
+    let status = succeed(&found(&plan, &status, 'a', 1), &id, 2);
+    let hint = Some(commit('b'));
+    let all = Call { sources: plan.sources.clone(), hint: hint.clone(), ..of("d-2") };
+    let one = Call { hint, ..of("d-3") };
+
+    let (of_all, unchanged) = recorded(&plan, &status, all, 10);
+    let (of_one, awaits) = recorded(&plan, &status, one, 10);
+
+    let of_all = found(&plan, &of_all, 'a', 11);
+    assert_eq!(run(&of_all, &unchanged).phase, RunPhase::Pending);
+    assert_eq!(run(&found(&plan, &of_one, 'a', 11), &awaits).phase, RunPhase::Requested);
+}
+
 #[test]
 fn an_old_delivery_waits_for_nothing() {
     let plan = plan();
