@@ -11,11 +11,16 @@ mod bodies;
 mod call;
 mod caller;
 mod counted;
+mod descriptors;
+mod heads;
 mod known;
 mod limits;
+mod open;
 mod patient;
+mod pulse;
 mod recorder;
 mod secrets;
+mod seldom;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -38,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 use self::bodies::Bodies;
 pub use self::call::Peer;
 use self::call::{Desk, answer};
+pub use self::descriptors::raise as raise_file_limit;
 use self::limits::Limits;
 use self::patient::Patience;
 use self::secrets::Secrets;
@@ -136,6 +142,7 @@ pub fn start(
         ranges: std::sync::Mutex::default(),
         nonce,
         calls: AtomicU64::new(0),
+        said: seldom::Seldom::default(),
         fleet,
         settings,
     });
@@ -180,7 +187,8 @@ fn door(desk: &Arc<Desk>, certificate: Option<Arc<tls::Current>>) -> server::Doo
         answers: Arc::new(move |request| Box::pin(answer(Arc::clone(&answering), request))),
         tls: certificate.map(|it| TlsAcceptor::from(tls::config(it))),
         patience: Patience { headers: desk.settings.header_timeout, idle: IDLE },
-        most: desk.settings.most_connections,
+        heads: heads::Heads::default(),
+        most: descriptors::room_for(desk.settings.most_connections),
         metrics: desk.fleet.metrics.clone(),
     }
 }

@@ -21,6 +21,8 @@ pub struct OfWebhooks {
     recorded: Histogram,
     /// Open connections.
     pub connections: IntGauge,
+    /// Connections that were closed to keep the server open for others, by reason.
+    pub dropped: IntCounterVec,
     /// Certificates that were read, by result.
     pub certificates: IntCounterVec,
 }
@@ -42,6 +44,11 @@ impl OfWebhooks {
             recorded: made.histogram("webhook_recorded_seconds", "request to ledger write")?,
             connections: made
                 .gauge("webhook_connections", "open connections to the webhook server")?,
+            dropped: made.counters(
+                "webhook_connections_dropped_total",
+                "connections that were closed for want of a place or of a file",
+                &["reason"],
+            )?,
             certificates: made.counters(
                 "webhook_certificate_loads_total",
                 "times that the webhook server's certificate was read anew",

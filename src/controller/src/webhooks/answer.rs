@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 use serde_json::json;
 
-use super::limits::Seen;
+use super::limits::{Seen, tighter};
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -154,7 +154,13 @@ impl Answer {
 
     /// Tells of a limit, unless a nearer one is told of.
     pub(super) fn having(self, seen: Option<Seen>) -> Self {
-        Self { seen: self.seen.or_else(|| seen.map(Box::new)), ..self }
+        let seen = tighter(self.seen.map(|it| *it), seen);
+        Self { seen: seen.map(Box::new), ..self }
+    }
+
+    /// The same, where the rest of the request is not waited for.
+    pub(super) fn at_once(self) -> Self {
+        Self { closes: true, ..self }
     }
 
     pub(super) fn into_response(self) -> Response {
@@ -190,4 +196,28 @@ impl Answer {
 /// Never too early, and never now.
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_that_is_nearest_to_its_end_is_told_of() {
+        let seen = |burst, remaining| Seen {
+            burst,
+            remaining,
+            next: Duration::ZERO,
+            reset: Duration::from_secs(1),
+        };
+        let told = |of_trigger: Seen, of_all: Seen| {
+            let answer = Answer::ping().having(Some(of_trigger)).having(Some(of_all));
+            answer.into_response().headers()[LIMIT].to_str().unwrap().to_owned()
+        };
+
+        assert_eq!(told(seen(10, 9), seen(100, 1)), "100");
+        assert_eq!(told(seen(10, 1), seen(100, 9)), "10");
+        let refused = Answer::too_many(seen(10, 0)).having(Some(seen(100, 0))).into_response();
+        assert_eq!(refused.headers()[LIMIT], "10", "the one that is exceeded");
+    }
 }

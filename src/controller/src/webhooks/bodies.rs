@@ -1,6 +1,7 @@
 //! How much of a body is taken, and how long may it take? All of it is read before anything is answered,
 //! and as little as possible of it is kept.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,17 +13,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::answer::Answer;
 
-/// What every body may have without asking: pushes are smaller.
-const FREE: usize = 64 << 10;
-/// What all larger bodies may have at once, in KiB.
-const SHARED: u32 = 96 << 10;
+/// What a body takes from the place of the small ones: pushes are smaller.
+const SMALL: usize = 64 << 10;
+/// What a body takes at first.
+const FIRST: usize = 4 << 10;
+/// What the first part of all bodies may have at once, and what the rest of the larger ones, in KiB: large
+/// ones keep no small one out.
+const ROOM_FOR_SMALL: usize = 128 << 10;
+const ROOM_FOR_LARGE: usize = 96 << 10;
 
 /// Takes bodies.
 #[derive(Clone, Debug)]
 pub(super) struct Bodies {
     largest: usize,
     timeout: Duration,
-    room: Arc<Semaphore>,
+    small: Arc<Semaphore>,
+    large: Arc<Semaphore>,
 }
 
 /// Whether a body is needed after it was verified.
@@ -41,8 +47,12 @@ pub(super) struct Arrived {
 
 impl Bodies {
     pub(super) fn new(largest: usize, timeout: Duration) -> Self {
-        let room = Arc::new(Semaphore::new(SHARED as usize));
-        Self { largest, timeout, room }
+        Self::with_room(largest, timeout, (ROOM_FOR_SMALL, ROOM_FOR_LARGE))
+    }
+
+    fn with_room(largest: usize, timeout: Duration, (small, large): (usize, usize)) -> Self {
+        let small = Arc::new(Semaphore::new(small));
+        Self { largest, timeout, small, large: Arc::new(Semaphore::new(large)) }
     }
 
     /// Whether a request says itself that its body is too large.
@@ -71,7 +81,7 @@ impl Bodies {
     ) -> Result<Arrived, Answer> {
         let mut pieces = body.into_data_stream();
         let (mut bytes, mut room) = (BytesMut::new(), Vec::new());
-        let (mut length, mut paid) = (0_usize, FREE);
+        let (mut length, mut paid) = (0_usize, 0_usize);
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|_| Answer::broken_body())?;
             length = length.saturating_add(piece.len());
@@ -86,18 +96,26 @@ impl Bodies {
             }
             if length > paid {
                 // Its length may be unknown: it pays twice as much each time, as its buffer grows.
-                let more = length.max(paid.saturating_mul(2)).saturating_sub(paid);
-                room.push(self.pay(more)?);
-                paid = paid.saturating_add(more);
+                let until = length.max(paid.saturating_mul(2)).max(FIRST);
+                self.pay(&mut room, paid..until)?;
+                paid = until;
             }
             bytes.extend_from_slice(&piece);
         }
         Ok(Arrived { bytes: bytes.freeze(), _room: room })
     }
 
-    fn pay(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Answer> {
-        let kilobytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        Arc::clone(&self.room).try_acquire_many_owned(kilobytes).map_err(|_| Answer::busy())
+    fn pay(&self, room: &mut Vec<OwnedSemaphorePermit>, bytes: Range<usize>) -> Result<(), Answer> {
+        let small = bytes.end.min(SMALL).saturating_sub(bytes.start);
+        let large = bytes.end.saturating_sub(bytes.start.max(SMALL));
+        for (place, bytes) in [(&self.small, small), (&self.large, large)] {
+            let kilobytes = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+            if kilobytes > 0 {
+                let taken = Arc::clone(place).try_acquire_many_owned(kilobytes);
+                room.push(taken.map_err(|_| Answer::busy())?);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -150,8 +168,25 @@ mod tests {
         }
 
         assert!(held.len() >= 24, "{}", held.len());
-        assert!(bodies.read(chunks(1, FREE), Keep::Yes, None).await.is_ok());
+        assert!(bodies.read(chunks(1, SMALL), Keep::Yes, None).await.is_ok());
         held.clear();
         assert!(bodies.read(chunks(3, 1 << 20), Keep::Yes, None).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn many_small_bodies_at_once_take_a_bounded_place_too() {
+        let bodies = Bodies::with_room(3 << 20, Duration::from_secs(30), (256, 1024));
+        let mut held = Vec::new();
+        while let Ok(arrived) = bodies.read(chunks(1, 2000), Keep::Yes, None).await {
+            held.push(arrived);
+            assert!(held.len() < 1000, "no end");
+        }
+
+        assert_eq!(held.len(), 64, "4 KiB each");
+        let told = bodies.read(chunks(1, 1), Keep::Yes, None).await.unwrap_err();
+        assert_eq!(told.code, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(bodies.read(chunks(1, 2000), Keep::No, None).await.is_ok(), "nothing is kept");
+        held.pop();
+        assert!(bodies.read(chunks(1, 2000), Keep::Yes, None).await.is_ok());
     }
 }

@@ -11,6 +11,7 @@ use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, Method, Request};
 use axum::response::Response;
 use ger_core::ledger::{Call, Taken};
+use ger_core::names::TriggerKey;
 use ger_core::plan::{Hook, HookAuth, Plan};
 use ger_core::webhook::{self, Concern, Delivery, Headers, Presented, Target, Verifier};
 use ger_git::SemverRange;
@@ -18,18 +19,20 @@ use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::bodies::{Arrived, Bodies, Keep};
+use super::heads;
 use super::known::{Found, Known, Triggers};
 use super::limits::{Limits, Seen};
 use super::recorder::{self, Outcome};
 use super::secrets::{self, Secrets};
+use super::seldom::Seldom;
 use super::{caller, counted};
 use crate::checks::{Place, Values};
 use crate::clusters::Cluster;
 use crate::config::Webhooks;
 use crate::runs::Fleet;
 
-/// Bytes of all headers together.
-const LARGEST_HEADERS: usize = 256 << 10;
+/// How long the body of a call of nothing is waited for: enough for those that are on their way.
+const OF_NOTHING: Duration = Duration::from_secs(5);
 /// A call whose trigger is edited while it is judged is judged again so often.
 const JUDGED: usize = 3;
 /// A forge waits ten seconds, or gives up. What is written later is found by its next try.
@@ -55,6 +58,16 @@ pub(super) struct Desk {
     /// Makes ids for calls that have none.
     pub(super) nonce: String,
     pub(super) calls: std::sync::atomic::AtomicU64,
+    /// What strangers can make us say, by trigger.
+    pub(super) said: Seldom<(TriggerKey, Said)>,
+}
+
+/// What is said of a trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Said {
+    NotLetIn,
+    NoSecret,
+    NoKey,
 }
 
 /// The way into a trigger: what the caller shows, and what it is compared with.
@@ -97,26 +110,32 @@ impl Desk {
             Ok(seen) => seen,
             Err(seen) => return (Answer::too_many(seen), counted::Of::Nothing),
         };
-        if size_of(caller.headers) > LARGEST_HEADERS
+        if heads::size_of(caller.headers) > heads::LARGEST
             || self.bodies.is_too_large(length_of(caller.headers))
         {
             return (Answer::too_large(), counted::Of::Nothing);
         }
         match self.triggers.find(&self.fleet.clusters, &caller.target.trigger) {
             Found::Unreachable => (Answer::unreachable(), counted::Of::Nothing),
-            Found::Nothing => {
-                let mut verifier = Verifier::dummy();
-                let read = self.bodies.read(body, Keep::No, Some(&mut verifier)).await;
-                let refused = std::hint::black_box(verifier.finish());
-                let answer = if refused.is_err() { read.err() } else { None };
-                (answer.unwrap_or_else(Answer::no_trigger), counted::Of::Nothing)
-            }
+            Found::Nothing => (self.of_nothing(body).await, counted::Of::Nothing),
             Found::Trigger(cluster, known) => {
                 let answer = self.call(caller, &cluster, known, body).await;
                 let answer = answer.unwrap_or_else(|it| it);
                 (answer.having(seen), counted::Of::Trigger)
             }
         }
+    }
+
+    /// A call of a trigger that is not there: the same work, and less patience.
+    async fn of_nothing(&self, body: Body) -> Answer {
+        let mut verifier = Verifier::dummy();
+        let reading = self.bodies.read(body, Keep::No, Some(&mut verifier));
+        let Ok(read) = tokio::time::timeout(OF_NOTHING, reading).await else {
+            return Answer::no_trigger().at_once();
+        };
+        let refused = std::hint::black_box(verifier.finish());
+        let answer = if refused.is_err() { read.err() } else { None };
+        answer.unwrap_or_else(Answer::no_trigger)
     }
 
     /// A call of a trigger that is there. An `Err` is an answer too: nothing is recorded.
@@ -129,6 +148,8 @@ impl Desk {
     ) -> Result<Answer, Answer> {
         let mut body = Some(body);
         let mut arrived = Arrived::default();
+        // However often it is judged, it is one call.
+        let mut counted = None;
         for _ in 0..JUDGED {
             let (plan, hook) = carried_out(&known)?;
             let mut door = self.door(caller, cluster, hook).await?;
@@ -141,7 +162,12 @@ impl Desk {
             }
             self.let_in(caller, cluster, door, &arrived).await?;
 
-            let (call, seen) = self.judge(caller, &known, (plan, hook), &arrived)?;
+            let call = self.judge(caller, &known, (plan, hook), &arrived)?;
+            let seen = match counted {
+                Some(seen) => seen,
+                None => self.enter(caller, &call)?,
+            };
+            counted = Some(seen);
             match self.record(caller, call).await {
                 Outcome::Edited(edited) => known = edited,
                 outcome => return Ok(told(outcome).having(seen)),
@@ -165,18 +191,39 @@ impl Desk {
             namespace: caller.target.trigger.namespace.clone(),
             name: auth.secret.clone(),
         };
-        let values = self.secrets.read(cluster, &place).await.map_err(|error| {
-            let error = anyhow::Error::new(error);
-            tracing::warn!(trigger = %caller.target.trigger, "a webhook's Secret cannot be used: {error:#}");
-            Answer::no_secret()
-        })?;
-        if !secrets::has_key(&values, &auth.key) {
-            let key = &auth.key;
-            tracing::warn!(trigger = %caller.target.trigger, "the webhook's Secret {} has no key {key}", auth.secret);
-            return Err(Answer::no_secret());
-        }
+        let values = self.values(caller, cluster, (&place, auth)).await?;
         let verifier = self.verifier(caller, auth, &values);
         Ok(Door { verifier, lock: Some((auth.clone(), place, values)) })
+    }
+
+    /// What is in the trigger's Secret, with the key that is asked for.
+    async fn values(
+        &self,
+        caller: &Caller<'_>,
+        cluster: &Cluster,
+        (place, auth): (&Place, &HookAuth),
+    ) -> Result<Values, Answer> {
+        let trigger = &caller.target.trigger;
+        let values = self.secrets.read(cluster, place).await.map_err(|error| {
+            let passes = error.passes();
+            if let Some(times) = self.said.happened((trigger.clone(), Said::NoSecret)) {
+                let error = anyhow::Error::new(error);
+                tracing::warn!(%trigger, times, "a webhook's Secret cannot be used: {error:#}");
+            }
+            if passes { Answer::unreachable() } else { Answer::no_secret() }
+        })?;
+        if secrets::has_key(&values, &auth.key) {
+            return Ok(values);
+        }
+        let renewed = self.secrets.renew(cluster, place, &values).await;
+        if let Some(values) = renewed.filter(|it| secrets::has_key(it, &auth.key)) {
+            return Ok(values);
+        }
+        if let Some(times) = self.said.happened((trigger.clone(), Said::NoKey)) {
+            let (secret, key) = (&auth.secret, &auth.key);
+            tracing::warn!(%trigger, times, "the webhook's Secret {secret} has no key {key}");
+        }
+        Err(Answer::no_secret())
     }
 
     fn verifier(&self, caller: &Caller<'_>, auth: &HookAuth, values: &Values) -> Verifier {
@@ -212,7 +259,9 @@ impl Desk {
             return Ok(());
         }
         let (trigger, address) = (&caller.target.trigger, caller.address);
-        tracing::info!(%trigger, caller = ?address, "a webhook's caller is not let in: {refused}");
+        if let Some(times) = self.said.happened((trigger.clone(), Said::NotLetIn)) {
+            tracing::info!(%trigger, caller = ?address, times, "a webhook's caller is not let in: {refused}");
+        }
         Err(Answer::refused(refused))
     }
 
@@ -223,7 +272,7 @@ impl Desk {
         known: &Known,
         (plan, hook): (&Plan, &Hook),
         arrived: &Arrived,
-    ) -> Result<(Call, Option<Seen>), Answer> {
+    ) -> Result<Call, Answer> {
         let sources = match &caller.target.source {
             None if hook.multi_source => plan.sources.clone(),
             None => return Err(Answer::not_multi_source()),
@@ -242,11 +291,15 @@ impl Desk {
         if plan.suspend {
             return Err(Answer::suspended());
         }
-        let key = caller.target.trigger.to_string();
-        let seen = self.limits.enter(&key, &sources).map_err(Answer::too_many)?;
         let delivery = self.delivery_id(&delivery);
         let (uid, generation) = (known.uid.clone(), known.generation);
-        Ok((Call { uid, generation, sources, delivery, hint }, seen))
+        Ok(Call { uid, generation, sources, delivery, hint })
+    }
+
+    /// Counts a call that is to be recorded.
+    fn enter(&self, caller: &Caller<'_>, call: &Call) -> Result<Option<Seen>, Answer> {
+        let key = caller.target.trigger.to_string();
+        self.limits.enter(&key, &call.sources).map_err(Answer::too_many)
     }
 
     fn delivery_id(&self, delivery: &Delivery) -> String {
@@ -307,11 +360,6 @@ fn told(outcome: Outcome) -> Answer {
 
 fn headers(all: &HeaderMap) -> Headers<'_> {
     all.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
-}
-
-fn size_of(all: &HeaderMap) -> usize {
-    // As they come over the wire: a colon, a space and a line's end between them.
-    all.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }
 
 fn length_of(all: &HeaderMap) -> Option<u64> {

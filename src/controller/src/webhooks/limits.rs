@@ -112,7 +112,8 @@ impl std::fmt::Debug for Limits {
     }
 }
 
-fn tighter(one: Option<Seen>, other: Option<Seen>) -> Option<Seen> {
+/// The limit that is nearer to its end; the first, where they are equally near.
+pub(super) fn tighter(one: Option<Seen>, other: Option<Seen>) -> Option<Seen> {
     one.into_iter().chain(other).min_by_key(|it| it.remaining)
 }
 

@@ -3,19 +3,27 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::heads::{Heads, Place};
+use super::pulse::Pulse;
+
 /// What HTTP/2 begins with.
 const PREFACE: &[u8] = b"PRI ";
 const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\n\
     content-length: 66\r\nconnection: close\r\n\r\n\
     {\"status\":\"error\",\"message\":\"the headers did not arrive in time\"}\n";
+const TOO_MUCH: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
+    content-length: 90\r\nretry-after: 10\r\nconnection: close\r\n\r\n\
+    {\"status\":\"error\",\"message\":\"too much is going on here; nothing was accepted, try again\"}\n";
+
+/// Bytes that are read at once: what buffers them grows with what comes at once.
+const PIECE: usize = 16 << 10;
 
 /// How long, and how many bytes, are still heard of who was told that it is enough.
 const LINGER: Duration = Duration::from_secs(1);
@@ -30,60 +38,19 @@ pub(super) struct Patience {
     pub(super) idle: Duration,
 }
 
-/// What a connection is doing, for those who look at it from outside.
-#[derive(Debug)]
-pub(super) struct Pulse {
-    serving: AtomicUsize,
-    has_served: AtomicBool,
-    since: Mutex<Instant>,
-}
-
-impl Pulse {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            serving: AtomicUsize::new(0),
-            has_served: AtomicBool::new(false),
-            since: Mutex::new(Instant::now()),
-        })
-    }
-
-    /// A request has arrived, with all its headers.
-    pub(super) fn begin(self: &Arc<Self>) -> Serving {
-        self.serving.fetch_add(1, Ordering::SeqCst);
-        Serving(Arc::clone(self))
-    }
-
-    /// Since when nothing is served; none while something is.
-    pub(super) fn idle_since(&self) -> Option<Instant> {
-        let is_idle = self.serving.load(Ordering::SeqCst) == 0;
-        is_idle.then(|| *self.since.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn has_served(&self) -> bool {
-        self.has_served.load(Ordering::SeqCst)
-    }
-}
-
-/// A request that is being served.
-#[derive(Debug)]
-pub(super) struct Serving(Arc<Pulse>);
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        *self.0.since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        self.0.has_served.store(true, Ordering::SeqCst);
-        self.0.serving.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
 /// A stream whose other end may not be slower than we are patient.
 #[derive(Debug)]
 pub(super) struct Patient<S> {
     stream: S,
     pulse: Arc<Pulse>,
     patience: Patience,
-    /// When the first byte came of what is no request yet.
+    heads: Heads,
+    /// When the first byte came of what is no request yet; how many bytes that are, and their place.
     head: Option<Instant>,
+    head_bytes: usize,
+    place: Place,
+    /// The requests that had begun when it came.
+    begun: u64,
     begins_with: Begins,
     /// How many bytes were compared with the preface of HTTP/2.
     matched: usize,
@@ -101,13 +68,17 @@ enum Begins {
 }
 
 impl<S> Patient<S> {
-    pub(super) fn new(stream: S, pulse: Arc<Pulse>, patience: Patience) -> Self {
+    pub(super) fn new(stream: S, pulse: Arc<Pulse>, patience: Patience, heads: Heads) -> Self {
         let timer = Box::pin(tokio::time::sleep(patience.headers));
         Self {
             stream,
             pulse,
             patience,
+            heads,
             head: None,
+            head_bytes: 0,
+            place: Place::default(),
+            begun: 0,
             begins_with: Begins::Unknown,
             matched: 0,
             lingers: None,
@@ -118,7 +89,7 @@ impl<S> Patient<S> {
     /// When there is nothing more to wait for; none while a request is served.
     fn ends_at(&mut self) -> Option<Instant> {
         let Some(idle_since) = self.pulse.idle_since() else {
-            self.head = None;
+            self.no_head();
             return None;
         };
         if self.begins_with == Begins::WithHttp2 && self.pulse.has_served() {
@@ -133,7 +104,15 @@ impl<S> Patient<S> {
         }
     }
 
-    fn came(&mut self, bytes: &[u8]) {
+    /// What came until now was a request's, or is none.
+    fn no_head(&mut self) {
+        self.head = None;
+        self.head_bytes = 0;
+        self.place = Place::default();
+    }
+
+    /// Whether there is room for what came.
+    fn came(&mut self, bytes: &[u8]) -> bool {
         for byte in bytes.iter().take(PREFACE.len().saturating_sub(self.matched)) {
             if self.begins_with == Begins::Unknown {
                 self.matched += 1;
@@ -144,9 +123,43 @@ impl<S> Patient<S> {
                 };
             }
         }
-        if self.pulse.idle_since().is_some() && self.head.is_none() {
-            self.head = Some(Instant::now());
+        let begun = self.pulse.begun();
+        if begun != self.begun {
+            self.begun = begun;
+            self.no_head();
         }
+        if self.pulse.idle_since().is_none() || bytes.is_empty() {
+            return true;
+        }
+        self.head.get_or_insert_with(Instant::now);
+        self.head_bytes = self.head_bytes.saturating_add(bytes.len());
+        self.heads.fits(&mut self.place, self.head_bytes)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Patient<S> {
+    /// It is a courtesy: who does not read it is left all the same.
+    fn tell(&mut self, context: &mut Context<'_>, answer: &[u8]) {
+        if self.head.is_some() && self.begins_with != Begins::WithHttp2 {
+            let _: Poll<_> = Pin::new(&mut self.stream).poll_write(context, answer);
+            let _: Poll<_> = Pin::new(&mut self.stream).poll_flush(context);
+        }
+    }
+
+    /// Reads no more than a piece.
+    fn read_piece(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if buffer.remaining() <= PIECE {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let mut piece = ReadBuf::new(buffer.initialize_unfilled_to(PIECE));
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut piece))?;
+        let read = piece.filled().len();
+        buffer.advance(read);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -158,9 +171,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Patient<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if polled.is_ready() {
-            this.came(buffer.filled().get(before..).unwrap_or_default());
+        let polled = this.read_piece(context, buffer);
+        let came = buffer.filled().get(before..).unwrap_or_default();
+        if polled.is_ready() && !this.came(came) {
+            this.tell(context, TOO_MUCH);
+            return Poll::Ready(Err(io::Error::other("headers take too much room together")));
         }
         let Some(ends_at) = this.ends_at() else { return polled };
         // Bytes that trickle in do not make the headers come in time.
@@ -173,11 +188,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Patient<S> {
             }
             ready!(this.timer.as_mut().poll(context));
         }
-        if this.head.is_some() && this.begins_with != Begins::WithHttp2 {
-            // It is a courtesy: who does not read it is left all the same.
-            let _: Poll<_> = Pin::new(&mut this.stream).poll_write(context, TOO_SLOW);
-            let _: Poll<_> = Pin::new(&mut this.stream).poll_flush(context);
-        }
+        this.tell(context, TOO_SLOW);
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "nothing more was waited for")))
     }
 }

@@ -13,6 +13,8 @@ use crate::clusters::Cluster;
 /// A Secret that could not be read, or whose values did not fit, is not read again before this: what
 /// strangers send must not become requests to an API.
 const READ_AGAIN: Duration = Duration::from_secs(5);
+/// How long reading one may take. A forge waits ten seconds for an answer.
+const LONGEST: Duration = Duration::from_secs(8);
 /// Secrets that are remembered so.
 const MOST: usize = 4096;
 
@@ -23,10 +25,33 @@ pub(super) struct Secrets {
     doubted: Mutex<HashMap<Place, (Instant, Doubt)>>,
 }
 
+/// Why a Secret could not be read.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum Unreadable {
+    #[error("the cluster did not answer within {} s", LONGEST.as_secs())]
+    Silent,
+    #[error("it was not read")]
+    Failed { source: Error },
+}
+
+impl Unreadable {
+    /// Whether that is the cluster's trouble, and not the Secret's: it may be over when the caller comes again.
+    pub(super) fn passes(&self) -> bool {
+        match self {
+            Self::Failed { source: Error::ReadSecret { source, .. } } => match source.as_ref() {
+                kube::Error::Api(status) => status.code == 429 || status.code >= 500,
+                _ => true,
+            },
+            Self::Silent => true,
+            Self::Failed { .. } => false,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Doubt {
     /// It could not be read.
-    Failed(Error),
+    Failed(Unreadable),
     /// Somebody was not let in by it.
     Renewed,
 }
@@ -43,19 +68,27 @@ impl Secrets {
     }
 
     /// The Secret's values, as they are kept or read now.
-    pub(super) async fn read(&self, cluster: &Cluster, place: &Place) -> Result<Values, Error> {
+    pub(super) async fn read(
+        &self,
+        cluster: &Cluster,
+        place: &Place,
+    ) -> Result<Values, Unreadable> {
         if let Some(Doubt::Failed(error)) = self.doubt(place) {
             return Err(error);
         }
-        let read = self.cache.values(cluster.client(), place, Purpose::Webhook).await;
+        let reading = self.cache.values(cluster.client(), place, Purpose::Webhook);
+        let read = match tokio::time::timeout(LONGEST, reading).await {
+            Ok(read) => read.map_err(|source| Unreadable::Failed { source }),
+            Err(_) => Err(Unreadable::Silent),
+        };
         if let Err(error) = &read {
             self.remember(place, Doubt::Failed(error.clone()));
         }
         read
     }
 
-    /// The values as they are now, where those that are kept let a caller not in: perhaps they were
-    /// changed. None: they are the same, or were read anew a moment ago.
+    /// The values as they are now, where those that are kept let a caller not in, or nobody: perhaps they
+    /// were changed. None: they are the same, or were read anew a moment ago.
     pub(super) async fn renew(
         &self,
         cluster: &Cluster,
@@ -67,7 +100,8 @@ impl Secrets {
         }
         self.remember(place, Doubt::Renewed);
         self.cache.forget(place, known);
-        let renewed = self.cache.values(cluster.client(), place, Purpose::Webhook).await.ok()?;
+        let reading = self.cache.values(cluster.client(), place, Purpose::Webhook);
+        let renewed = tokio::time::timeout(LONGEST, reading).await.ok()?.ok()?;
         let are_same = renewed.len() == known.len()
             && renewed
                 .iter()

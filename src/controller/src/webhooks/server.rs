@@ -1,12 +1,12 @@
 //! Who is connected, and how many at most? Sockets, TLS, HTTP/1.1 and HTTP/2, and an end in order.
 //!
-//! When all places are taken, whoever has been idle for longest gives up its own: those who hold
-//! connections without using them keep nobody else out.
+//! No caller can take more than its share of memory, of places or of open files.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -18,26 +18,30 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use super::answer::Answer;
 use super::call::Peer;
-use super::patient::{Patience, Patient, Pulse};
+use super::heads::{self, Heads, Place};
+use super::open::Open;
+use super::patient::{Patience, Patient};
+use super::pulse::{Heard, Pulse};
 use crate::metrics::Metrics;
 
 /// Headers beyond which HTTP/1.1 is not read on; somewhat more than is let in, so that a caller is told.
-const HEAD: usize = 512 << 10;
-/// Of HTTP/2, where they come compressed: what is let in.
-const HEADER_LIST: u32 = 256 << 10;
+const HEAD: usize = 320 << 10;
+/// Of HTTP/2, where they come compressed, and many at once: what is let in.
+const HEADER_LIST: u32 = 64 << 10;
 /// Requests at once on a connection of HTTP/2.
-const STREAMS: u32 = 64;
+const STREAMS: u32 = 8;
 /// Bytes of a body on their way, for each request and for all of a connection.
 const STREAM_WINDOW: u32 = 64 << 10;
-const CONNECTION_WINDOW: u32 = 512 << 10;
+const CONNECTION_WINDOW: u32 = 128 << 10;
 /// Whether the other end of HTTP/2 is still there is asked so often.
 const PING: Duration = Duration::from_secs(20);
-/// After which a socket that could not be accepted is tried again: there are too many files open.
+/// After which it is tried again, where a socket could not be accepted.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 /// How long what is being served may take when the replica stops.
 const DRAIN: Duration = Duration::from_millis(8_500);
@@ -52,47 +56,14 @@ pub(super) struct Door {
     pub(super) answers: Answers,
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) patience: Patience,
+    pub(super) heads: Heads,
     pub(super) most: usize,
     pub(super) metrics: Metrics,
 }
 
-/// The connections that are open.
-#[derive(Default)]
-struct Open {
-    all: Mutex<HashMap<u64, (AbortHandle, Arc<Pulse>)>>,
-}
-
-impl Open {
-    /// Makes room for one more: whoever is idle for longest goes, if anybody is idle.
-    fn make_room(&self, most: usize) -> bool {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() < most {
-            return true;
-        }
-        let idle = all.iter().filter_map(|(id, (_, pulse))| Some((pulse.idle_since()?, *id)));
-        let Some((_, id)) = idle.min() else { return false };
-        if let Some((task, _)) = all.remove(&id) {
-            task.abort();
-        }
-        true
-    }
-
-    fn add(&self, id: u64, task: AbortHandle, pulse: Arc<Pulse>) -> usize {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(id, (task, pulse));
-        all.len()
-    }
-
-    fn remove(&self, id: u64) -> usize {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(&id);
-        all.len()
-    }
-}
-
 /// Serves until `stop`; then lets what is being served end.
 pub(super) async fn serve(listener: TcpListener, door: Door, stop: CancellationToken) {
-    let open = Open::default();
+    let open = Open::new(door.metrics.clone());
     let mut connections: JoinSet<u64> = JoinSet::new();
     let mut ids = 0_u64;
     let mut by_task = HashMap::new();
@@ -102,19 +73,18 @@ pub(super) async fn serve(listener: TcpListener, door: Door, stop: CancellationT
             Some(ended) = connections.join_next_with_id() => {
                 let task = ended.as_ref().map_or_else(tokio::task::JoinError::id, |it| it.0);
                 if let Some(id) = by_task.remove(&task) {
-                    door.metrics.webhooks.connections.set(count(open.remove(id)));
+                    open.remove(id);
                 }
             }
             accepted = listener.accept() => {
                 let (stream, peer) = match accepted {
                     Ok(accepted) => accepted,
                     Err(error) => {
-                        tracing::warn!(%error, "cannot accept a connection to the webhook server");
-                        tokio::time::sleep(ACCEPT_AGAIN).await;
+                        not_accepted(&open, &error).await;
                         continue;
                     }
                 };
-                // All are busy: they end within the limits of a request.
+                // All are being answered, and soon will be.
                 if !open.make_room(door.most) {
                     continue;
                 }
@@ -128,7 +98,7 @@ pub(super) async fn serve(listener: TcpListener, door: Door, stop: CancellationT
                     id
                 });
                 by_task.insert(task.id(), id);
-                door.metrics.webhooks.connections.set(count(open.add(id, task, pulse)));
+                open.add(id, task, pulse);
             }
         }
     }
@@ -140,8 +110,16 @@ pub(super) async fn serve(listener: TcpListener, door: Door, stop: CancellationT
     door.metrics.webhooks.connections.set(0);
 }
 
-fn count(of: usize) -> i64 {
-    i64::try_from(of).unwrap_or(i64::MAX)
+/// Most of what can go wrong is that one caller's trouble; but where no file can be opened any more, the same
+/// fails again at once.
+async fn not_accepted(open: &Open, error: &io::Error) {
+    let no_files = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE];
+    if error.raw_os_error().is_some_and(|it| no_files.iter().any(|no| no.raw_os_error() == it)) {
+        open.spare_files();
+    } else {
+        tracing::debug!(%error, "cannot accept a connection to the webhook server");
+    }
+    tokio::time::sleep(ACCEPT_AGAIN).await;
 }
 
 /// One connection, from its first byte to its last.
@@ -172,16 +150,21 @@ async fn converse<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let patient = Patient::new(stream, Arc::clone(&pulse), door.patience);
-    let answers = Arc::clone(&door.answers);
+    let patient = Patient::new(stream, Arc::clone(&pulse), door.patience, door.heads.clone());
+    let (answers, heads) = (Arc::clone(&door.answers), door.heads.clone());
     let service = service_fn(move |request: Request<Incoming>| {
         let serving = pulse.begin();
-        let mut request = request.map(Body::new);
+        let mut place = Place::default();
+        let fits = heads.fits(&mut place, heads::size_of(request.headers()));
+        let mut request = request.map(|it| Body::new(Heard::new(it, Arc::clone(&pulse))));
         request.extensions_mut().insert(Peer(peer));
-        let answering = answers(request);
+        let answering = fits.then(|| answers(request));
         async move {
-            let response = answering.await;
-            drop(serving);
+            let response = match answering {
+                Some(answering) => answering.await,
+                None => Answer::busy().into_response(),
+            };
+            drop((serving, place));
             Ok::<_, Infallible>(response)
         }
     });

@@ -2,6 +2,7 @@
 //! sockets where there must be many.
 
 mod certificates;
+mod http2;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::bodies::{Bodies, Keep};
-use super::patient::{Patience, Pulse};
+use super::heads::Heads;
+use super::patient::Patience;
+use super::pulse::Pulse;
 use super::server::{self, Door};
 use crate::metrics::Metrics;
 
@@ -39,6 +42,7 @@ fn door(most: usize) -> Door {
         }),
         tls: None,
         patience: Patience { headers: Duration::from_secs(10), idle: Duration::from_mins(1) },
+        heads: Heads::default(),
         most,
         metrics: Metrics::new("test").unwrap(),
     }
@@ -208,6 +212,63 @@ async fn a1_idle_connections_give_way_to_those_who_call() {
         ended.unwrap();
     }
     assert_eq!(metrics.webhooks.connections.get(), 0);
+}
+
+/// A1: who sends a request and never its body keeps nobody out either; who is being answered is not disturbed.
+#[tokio::test]
+async fn a1_bodies_that_do_not_come_give_way_to_those_who_call() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (door, stop) = (door(50), CancellationToken::new());
+    let metrics = door.metrics.clone();
+    let mut serving = JoinSet::new();
+    serving.spawn(server::serve(listener, door, stop.clone()));
+    let mut slow = Vec::new();
+    for _ in 0..60 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head = b"POST /a/b HTTP/1.1\r\nhost: it\r\ncontent-length: 10\r\n\r\n";
+        stream.write_all(head).await.unwrap();
+        slow.push(stream);
+    }
+
+    let calling = async {
+        let mut caller = TcpStream::connect(address).await.unwrap();
+        caller.write_all(CALL).await.unwrap();
+        one_answer(&mut caller).await
+    };
+    let said = tokio::time::timeout(Duration::from_secs(10), calling).await.unwrap();
+
+    assert!(said.starts_with("HTTP/1.1 202 "), "{said:?}");
+    assert!(metrics.webhooks.dropped.with_label_values(&["gave_way"]).get() >= 11);
+    stop.cancel();
+    drop(slow);
+    while let Some(ended) = serving.join_next().await {
+        ended.unwrap();
+    }
+}
+
+/// A1: headers that are not finished take a bounded place together; short ones find room all the same.
+#[tokio::test(start_paused = true)]
+async fn a1_unfinished_headers_share_a_bounded_place() {
+    let door = door(1000);
+    let mut slow = Vec::new();
+    let mut refused = None;
+    while refused.is_none() && slow.len() < 500 {
+        let (mut stream, serving) = connect(door.clone());
+        let line = format!("x-flood: {}\r\n", "x".repeat(8000));
+        let head = format!("POST /a/b HTTP/1.1\r\nhost: it\r\n{}", line.repeat(31));
+        let _cut: Result<(), _> = stream.write_all(head.as_bytes()).await;
+        let (mut reads, writes) = tokio::io::split(stream);
+        let mut byte = [0; 12];
+        let hears = tokio::time::timeout(Duration::from_millis(1), reads.read_exact(&mut byte));
+        refused = hears.await.ok().map(|_| String::from_utf8_lossy(&byte).into_owned());
+        slow.push((reads, writes, serving));
+    }
+
+    assert_eq!(refused.as_deref(), Some("HTTP/1.1 503"), "after {}", slow.len());
+    let (mut caller, _serving) = connect(door.clone());
+    caller.write_all(CALL).await.unwrap();
+    assert!(one_answer(&mut caller).await.starts_with("HTTP/1.1 202 "));
 }
 
 /// A replica that stops takes no new connection, and answers what it has taken.
