@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use ger_core::names::MemberId;
 use tokio_util::sync::CancellationToken;
 
@@ -57,6 +57,8 @@ enum Command {
         #[command(subcommand)]
         command: commands::cluster::Command,
     },
+    /// Print what a shell needs to complete this program's commands: `source <(git-events-runner completions bash)`.
+    Completions { shell: clap_complete::Shell },
     /// Try it on a laptop: a hub, two spokes, three replicas, a Git server and an executor, in one process.
     #[cfg(feature = "dev")]
     Dev(crate::dev::Args),
@@ -135,6 +137,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             write_crds(&folder)?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Completions { shell } => {
+            io::stdout().write_all(&completions(shell)).context("cannot print")?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Trigger { command } => drive(Box::pin(of_trigger(command)))?,
         Command::Cluster { command } => {
             drive(Box::pin(commands::cluster::run(&command, &print)))??;
@@ -169,6 +175,13 @@ async fn of_trigger(command: trigger::Command) -> anyhow::Result<ExitCode> {
     }
 }
 
+fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let (mut script, mut command) = (Vec::new(), Cli::command());
+    let name = command.get_name().to_owned();
+    clap_complete::generate(shell, &mut command, name, &mut script);
+    script
+}
+
 /// A line for the person who waits; nobody is left to tell when stdout is closed.
 fn print(line: &str) {
     drop(writeln!(io::stdout().lock(), "{line}"));
@@ -188,6 +201,7 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     for flag in &settings.ignored {
         tracing::warn!(flag, "this flag does nothing here");
     }
+    crate::webhooks::raise_file_limit();
     let namespace = settings.namespace.clone().unwrap_or_else(own_namespace);
     let clusters = replica::cluster_settings(&settings, &namespace);
     let hub = clusters::hub_clients(&clusters).await.context("cannot reach the hub")?;
@@ -233,7 +247,7 @@ async fn shards(settings: Settings) -> anyhow::Result<String> {
     Ok(commands::shards::table(&listing, now))
 }
 
-/// The namespace of the Pod that this runs in; `default` outside of one.
+/// The namespace of the Pod that this runs in; outside of one the kubeconfig's, else `default`.
 fn own_namespace() -> String {
     let mounted = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
     std::env::var("POD_NAMESPACE")
@@ -241,6 +255,7 @@ fn own_namespace() -> String {
         .ok()
         .map(|it| it.trim().to_owned())
         .filter(|it| !it.is_empty())
+        .or_else(clusters::kubeconfig_namespace)
         .unwrap_or_else(|| "default".to_owned())
 }
 
@@ -249,9 +264,14 @@ async fn terminated() -> anyhow::Result<&'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    // A terminal that is closed, and what some supervisors send.
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
+    let mut quit = signal(SignalKind::quit()).context("cannot listen for signals")?;
     Ok(tokio::select! {
         _ = interrupt.recv() => "SIGINT",
         _ = terminate.recv() => "SIGTERM",
+        _ = hangup.recv() => "SIGHUP",
+        _ = quit.recv() => "SIGQUIT",
     })
 }
 
@@ -287,6 +307,17 @@ mod tests {
         std::thread::sleep(Duration::from_millis(2));
 
         assert_ne!(first, replica::member_name(&clock));
+    }
+
+    #[test]
+    fn every_shell_can_complete_the_commands() {
+        use clap::ValueEnum as _;
+        for shell in clap_complete::Shell::value_variants() {
+            let script = String::from_utf8(completions(*shell)).unwrap();
+            for word in ["git-events-runner", "rotate", "webhooks-port"] {
+                assert!(script.contains(word), "{shell}: {word}");
+            }
+        }
     }
 
     #[test]

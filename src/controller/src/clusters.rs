@@ -51,7 +51,9 @@ use crate::config::Limits;
 use crate::metrics::Metrics;
 
 pub use cluster::Cluster;
-pub use connect::{Clients, Connect, TlsConnect, hub_clients, trusted_clients};
+pub use connect::{
+    Clients, Connect, TlsConnect, hub_clients, kubeconfig_namespace, trusted_clients,
+};
 pub use error::Error;
 pub use events::Events;
 pub use folded::{Fold, Folded};

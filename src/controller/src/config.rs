@@ -213,7 +213,7 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhooks_max_body: Option<u32>,
 
-    /// Connections to the webhook server; for one more, the one that is idle for longest is closed.
+    /// Connections to the webhook server; for one more, the one that keeps us waiting for longest is closed.
     #[arg(long)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhooks_max_connections: Option<u32>,
@@ -320,7 +320,10 @@ impl Settings {
             figment = figment.merge(Serialized::defaults(read));
         }
         let mut merged: Flags = figment
-            .merge(Env::prefixed(ENVIRONMENT).filter(|it| is_flag(it.as_str())))
+            .merge(Env::prefixed(ENVIRONMENT).filter(|it| {
+                let value = std::env::var(format!("{ENVIRONMENT}{}", it.as_str()).to_uppercase());
+                is_flag(it.as_str()) && !is_link(it.as_str(), &value.unwrap_or_default())
+            }))
             .merge(Serialized::defaults(flags))
             .extract()
             .map_err(|source| Error::Merge { message: source.to_string() })?;
@@ -382,6 +385,13 @@ fn is_flag(name: &str) -> bool {
     all.get_arguments().any(|it| it.get_id().as_str().eq_ignore_ascii_case(name))
 }
 
+/// A Service whose name ends in one of our ports' is such a neighbour too: `GIT_EVENTS_RUNNER_UTILITY_PORT` is
+/// then an address.
+fn is_link(name: &str, value: &str) -> bool {
+    let is_address = ["tcp://", "udp://", "sctp://"].iter().any(|it| value.starts_with(it));
+    is_address && name.to_ascii_lowercase().ends_with("_port")
+}
+
 fn policy(allowed: Option<bool>) -> Policy {
     if allowed == Some(true) { Policy::Allow } else { Policy::Refuse }
 }
@@ -439,6 +449,10 @@ mod tests {
     fn what_kubernetes_says_of_a_service_of_our_name_is_not_for_us() {
         assert!(is_flag("shards") && is_flag("LEASE_RENEW"));
         assert!(!is_flag("service_host") && !is_flag("port_8080_tcp_addr"));
+        assert!(is_link("utility_port", "tcp://10.96.0.7:3000"));
+        assert!(is_link("WEBHOOKS_PORT", "udp://10.96.0.7:8080"));
+        assert!(!is_link("utility_port", "3000"));
+        assert!(!is_link("otlp_endpoint", "tcp://10.96.0.7:3000"));
     }
 
     #[test]

@@ -90,6 +90,17 @@ pub async fn hub_clients(settings: &Settings) -> Result<Clients, Error> {
     clients(config.map_err(|source| Error::Infer { source: Box::new(source) })?, settings)
 }
 
+/// The namespace of the kubeconfig that the hub is found by, if there is one and it says.
+pub fn kubeconfig_namespace() -> Option<String> {
+    namespace_of(&Kubeconfig::read().ok()?)
+}
+
+fn namespace_of(kubeconfig: &Kubeconfig) -> Option<String> {
+    let current = kubeconfig.current_context.as_ref()?;
+    let context = kubeconfig.contexts.iter().find(|it| it.name == *current)?;
+    context.context.as_ref()?.namespace.clone().filter(|it| !it.is_empty())
+}
+
 /// The clients of a kubeconfig that the operator of the hub vouches for: it is used as it is.
 pub async fn trusted_clients(
     kubeconfig: Kubeconfig,
@@ -164,4 +175,27 @@ pub(super) async fn identify(client: &Client, limit: Duration) -> Result<String,
         fault
     })?;
     namespace.metadata.uid.ok_or_else(|| Fault::nonsense("namespace kube-system has no uid"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_namespace_is_the_one_of_the_context_that_is_used() {
+        let with = |current: &str| {
+            let value = json!({
+                "current-context": current,
+                "contexts": [
+                    { "name": "one", "context": { "cluster": "it", "user": "it", "namespace": "team" } },
+                    { "name": "other", "context": { "cluster": "it", "user": "it" } },
+                ],
+            });
+            namespace_of(&decode(value).unwrap())
+        };
+
+        assert_eq!(with("one").as_deref(), Some("team"));
+        assert_eq!(with("other"), None);
+        assert_eq!(with("none"), None);
+    }
 }

@@ -4,6 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::clock::Clock;
 
+/// What is kept of a host's name: it is a part of labels, too.
+const LONGEST_HOST: usize = 200;
+
 /// The Pod that this process runs in, where its name and uid are in `POD_NAME` and `POD_UID`.
 pub fn own_pod() -> Option<OwnerReference> {
     let value = |name: &str| std::env::var(name).ok().filter(|it| !it.is_empty());
@@ -20,9 +23,19 @@ pub fn own_pod() -> Option<OwnerReference> {
 /// A name for this process: the Pod's, else the host's, with a nonce, so that no two are alike.
 pub fn member_name(clock: &Clock) -> String {
     let host = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
-    let host =
-        host.ok().filter(|it| !it.is_empty()).unwrap_or_else(|| "git-events-runner".to_owned());
+    let host = host.ok().map(|it| fit_for_a_lease(&it)).filter(|it| !it.is_empty());
+    let host = host.unwrap_or_else(|| "git-events-runner".to_owned());
     format!("{host}-{}", nonce(clock))
+}
+
+/// A machine's name may have capitals and underscores; a Lease's may not.
+fn fit_for_a_lease(host: &str) -> String {
+    let fit = |it: char| match it.to_ascii_lowercase() {
+        it @ ('a'..='z' | '0'..='9') => it,
+        _ => '-',
+    };
+    let name: String = host.chars().take(LONGEST_HOST).map(fit).collect();
+    name.trim_matches('-').to_owned()
 }
 
 fn hex(bytes: [u8; 4]) -> String {
@@ -35,4 +48,16 @@ pub fn nonce(clock: &Clock) -> String {
     let of = clock.now().as_nanosecond().unsigned_abs() ^ (u128::from(std::process::id()) << 64);
     let digest = sha2::Sha256::digest(of.to_be_bytes());
     hex(digest.first_chunk::<4>().copied().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_s_name_is_made_fit_for_a_lease() {
+        assert_eq!(fit_for_a_lease("git-events-runner-7d9f-abc12"), "git-events-runner-7d9f-abc12");
+        assert_eq!(fit_for_a_lease("Janes_MacBook.local"), "janes-macbook-local");
+        assert_eq!(fit_for_a_lease("_"), "");
+    }
 }
