@@ -214,20 +214,30 @@ impl World {
 
     /// The same with webhooks on a port of 127.0.0.1; on any that is free, if it is 0.
     pub async fn run_serving(&self, hub: &Site, name: &str, webhooks: u16) -> Program {
-        self.spawn(hub, name, webhooks, &[]).await
+        self.launch(hub, name, (webhooks, &mut Command::new(&self.program))).await
     }
 
     /// The same, with more in its environment.
     pub async fn run_with(&self, hub: &Site, name: &str, environment: &[(&str, &str)]) -> Program {
-        self.spawn(hub, name, 0, environment).await
+        let mut command = Command::new(&self.program);
+        command.envs(environment.iter().copied());
+        self.launch(hub, name, (0, &mut command)).await
     }
 
-    async fn spawn(
+    /// Starts it where only so many files may be open, and a shell has allowed fewer.
+    pub async fn run_with_few_files(&self, hub: &Site, (soft, hard): (u32, u32)) -> Program {
+        let script = "ulimit -Sn $1 && ulimit -Hn $2 && shift 2 && exec \"$@\"";
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh", &soft.to_string(), &hard.to_string()]).arg(&self.program);
+        self.launch(hub, "controller", (0, &mut command)).await
+    }
+
+    /// Starts it by a command, to be called by webhooks at a port; at any, if that is 0.
+    async fn launch(
         &self,
         hub: &Site,
         name: &str,
-        webhooks: u16,
-        environment: &[(&str, &str)],
+        (webhooks, command): (u16, &mut Command),
     ) -> Program {
         // Bound for a moment: the program binds it right after.
         let free = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port is found");
@@ -236,14 +246,13 @@ impl World {
         let log = self.folder.path().join(format!("{name}.log"));
         let output = std::fs::File::create(&log).expect("the folder is ours");
         let errors = output.try_clone().expect("a file has two handles");
-        let child = Command::new(&self.program)
+        let child = command
             .args(["run", "--allow-loopback-clusters", "--json-logs", "--namespace", HOME])
             .args(["--lease-duration", "3", "--lease-renew", "1", "--shards", "4"])
             .args(["--utility-address", "127.0.0.1", "--utility-port", &port.to_string()])
             .args(["--webhooks-address", "127.0.0.1", "--webhooks-port", &webhooks.to_string()])
             .env("KUBECONFIG", &hub.controller)
             .env("POD_NAME", name)
-            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
@@ -300,6 +309,20 @@ impl Program {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// The files that it has open.
+    pub fn open_files(&self) -> usize {
+        let id = self.child.id().expect("it runs");
+        std::fs::read_dir(format!("/proc/{id}/fd")).expect("it runs").count()
+    }
+
+    /// The memory that it has now, in KiB.
+    pub fn resident(&self) -> u64 {
+        let id = self.child.id().expect("it runs");
+        let text = std::fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+        let line = text.lines().find_map(|it| it.strip_prefix("VmRSS:")).expect("it says so");
+        line.trim().trim_end_matches(" kB").parse().expect("it is a number")
+    }
+
     /// Freezes it where it is: it knows nothing of the time until it is woken.
     pub async fn freeze(&self) {
         self.signal("-STOP").await;
@@ -324,8 +347,13 @@ impl Program {
     }
 
     /// Asks it to end as Kubernetes does, and gives its exit code.
-    pub async fn stop(mut self) -> Option<i32> {
-        self.signal("-TERM").await;
+    pub async fn stop(self) -> Option<i32> {
+        self.stop_by("-TERM").await
+    }
+
+    /// Asks it to end by another signal, and gives its exit code.
+    pub async fn stop_by(mut self, signal: &str) -> Option<i32> {
+        self.signal(signal).await;
         let ended = timeout(LONG, self.child.wait()).await;
         ended.expect("it ends in time").expect("it is our child").code()
     }

@@ -5,6 +5,7 @@ mod floods;
 mod forges;
 mod rules;
 mod timing;
+mod troubles;
 
 use e2e::objects::secret;
 use e2e::{Fleet, Repo, Step, hook, mins, post, secs, story};

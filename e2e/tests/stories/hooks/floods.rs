@@ -83,9 +83,78 @@ fn a1_a_flood_of_strangers_leaves_the_replica_alive() {
         for refused in [413, 431] {
             assert!(codes.contains(&refused), "{codes:?}");
         }
-        assert!(codes.iter().all(|it| [413, 431].contains(it)), "{codes:?}");
+        // What has no trigger is told so, where its body takes too long to be too large.
+        assert!(codes.iter().all(|it| [404, 413, 431].contains(it)), "{codes:?}");
         drop(silent);
         assert_eq!(program.stop().await, Some(0));
+    });
+}
+
+/// A1: few files may be open, and strangers take all that they can get: those who probe the replica and those
+/// who call it are answered all the same.
+#[test]
+fn a1_strangers_do_not_take_the_last_open_file() {
+    story!(Real, async {
+        let mut world = World::start(PROGRAM).await;
+        let hub = world.site("hub").await;
+        let mut program = world.run_with_few_files(&hub, (256, 640)).await;
+        program.ready().await;
+        let (hooks, utility) = (program.hooks(), program.utility());
+        let mut strangers = Vec::new();
+
+        for number in 0..700 {
+            let mut stranger = TcpStream::connect(hooks).await.unwrap();
+            let said = format!("{HEAD}content-length: 10\r\n\r\n");
+            stranger.write_all(said.as_bytes()).await.unwrap();
+            strangers.push(stranger);
+            if number % 100 == 99 {
+                assert!(probe(utility).await < PROBE);
+                let call = format!("{HEAD}content-length: 2\r\n\r\n{{}}");
+                assert_eq!(told(hooks, call.into_bytes()).await, 404, "nobody is kept out");
+            }
+        }
+
+        let open = program.open_files();
+        assert!((64..400).contains(&open), "{open} files are open");
+        drop(strangers);
+        assert_eq!(program.stop().await, Some(0));
+    });
+}
+
+/// A1: what strangers begin and do not finish takes a bounded place.
+#[test]
+fn a1_what_strangers_do_not_finish_takes_little_memory() {
+    story!(Real, async {
+        let mut world = World::start(PROGRAM).await;
+        let hub = world.site("hub").await;
+        let mut program = world.run(&hub).await;
+        program.ready().await;
+        let hooks = program.hooks();
+        assert_eq!(told(hooks, headers(100 << 10)).await, 404, "so much is let in");
+        let before = program.resident();
+        let mut unfinished = headers(280 << 10);
+        unfinished.truncate(unfinished.len() - "content-length: 0\r\n\r\n".len());
+
+        let mut strangers = JoinSet::new();
+        for _ in 0..700 {
+            let said = unfinished.clone();
+            strangers.spawn(async move {
+                let mut stream = TcpStream::connect(hooks).await.unwrap();
+                // Whoever finds no place is not listened to.
+                let _cut = stream.write_all(&said).await;
+                stream
+            });
+        }
+        let mut held = Vec::new();
+        while let Some(stream) = strangers.join_next().await {
+            held.push(stream.unwrap());
+        }
+        assert_eq!(told(hooks, format!("{HEAD}content-length: 0\r\n\r\n").into()).await, 404);
+
+        let grown = program.resident().saturating_sub(before) >> 10;
+        assert!(grown < 150, "{grown} MiB for {} strangers", held.len());
+        drop(held);
+        assert_eq!(program.stop_by("-HUP").await, Some(0), "a hangup ends it in order too");
     });
 }
 

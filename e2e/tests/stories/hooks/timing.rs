@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e::{post, story};
+use e2e::{hook, post, secs, story};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{Ground, SECRET};
@@ -17,14 +17,23 @@ fn cpu() -> Duration {
     Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
 }
 
-/// A10: the time of an answer does not tell whether a trigger, its cluster or its source is there.
+/// A10: the time of an answer does not tell whether a trigger, its cluster or its source is there, nor how
+/// its callers are known.
 #[test]
 fn a10_what_is_not_there_takes_a_stranger_as_long_as_what_is() {
     story!(Virtual, async {
         let it = Ground::new().await;
+        for kind in ["header", "gitlab"] {
+            it.fleet.hub().apply(&hook(kind).known_by(kind, "forge").watching(&it.repo)).await;
+        }
+        let is_known =
+            async || (it.fleet.called(&post("/apps/gitlab/app")).await.code != 404).then_some(());
+        it.fleet.until(secs(30), "the last one is known", is_known).await;
         let paths = [
             ("/apps/deploy/app", 403),
             ("/apps/deploy/none", 403),
+            ("/apps/header/app", 403),
+            ("/apps/gitlab/app", 403),
             ("/apps/none/app", 404),
             ("/none/deploy/app", 404),
             ("/clusters/none/apps/deploy/app", 404),
@@ -35,6 +44,7 @@ fn a10_what_is_not_there_takes_a_stranger_as_long_as_what_is() {
         for _ in 0..ROUNDS {
             for ((path, code), times) in paths.iter().zip(&mut times) {
                 let call = post(path).body(body.clone()).signed(&format!("not {SECRET}"));
+                let call = call.header("x-trigger-auth", "no").header("x-gitlab-token", "no");
                 let begun = cpu();
                 let told = it.fleet.called(&call).await;
                 times.push(cpu().saturating_sub(begun));
