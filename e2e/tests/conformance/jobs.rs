@@ -152,6 +152,18 @@ async fn a_resumed_job_begins() {
     assert_eq!(bench.event("Resumed").await["type"], "Normal");
 }
 
+/// A suspended Job that wants nothing done is complete all the same.
+/// <https://kubernetes.io/docs/concepts/workloads/controllers/job/#suspending-a-job>
+#[tokio::test]
+async fn a_suspended_job_without_work_completes() {
+    let Some(bench) = Bench::new().await else { return };
+    bench.start(json!({ "suspend": true, "completions": 0 })).await;
+
+    let status = bench.status_when("the end", is("Complete")).await;
+
+    assert_eq!((&status["startTime"], status["completionTime"].is_string()), (&json!(null), true));
+}
+
 /// To suspend a running Job deletes its Pods, which are not counted as failures, and takes its start time.
 /// <https://kubernetes.io/docs/concepts/workloads/controllers/job/#suspending-a-job>
 #[tokio::test]

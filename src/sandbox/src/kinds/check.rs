@@ -85,6 +85,21 @@ impl<'a> Field<'a> {
         Cause::new("FieldValueDuplicate", self.path.as_str(), message)
     }
 
+    /// A list of more items than are taken.
+    pub(super) fn too_many(&self, most: usize) -> Option<Cause> {
+        let count = self.value.as_array().map_or(0, Vec::len);
+        let message = format!("Too many: {count}: must have at most {most} items");
+        let fault = || Cause::new("FieldValueTooMany", self.path.as_str(), message);
+        (count > most).then(fault)
+    }
+
+    /// Text of more bytes than are taken.
+    pub(super) fn too_long(&self, most: usize) -> Option<Cause> {
+        let message = format!("Too long: may not be more than {most} bytes");
+        let fault = || Cause::new("FieldValueTooLong", self.path.as_str(), message);
+        (self.text().len() > most).then(fault)
+    }
+
     pub(super) fn unsupported(&self, known: &[&str]) -> Cause {
         self.unsupported_as(&Value::from(self.text()).to_string(), known)
     }

@@ -1,8 +1,12 @@
 //! Jobs: their defaults, the labels of their Pods, and what cannot change any more.
 
+mod changes;
 mod cron;
+mod failures;
+mod indexes;
 mod rules;
 mod status;
+mod success;
 
 use serde_json::{Value, json};
 
@@ -20,9 +24,7 @@ pub(super) const RULES: Rules = Rules {
     fill_in,
     create: |_, object| prepare_create(object),
     validate: rules::validate,
-    validate_status: Some(|object, old| {
-        status::validate(&object["status"], old.map(|it| &it["status"]))
-    }),
+    validate_status: Some(status::validate),
     warn: |object| pod::dotted_name(object, "Pod names and hostnames"),
     ..PLAIN
 };
@@ -52,6 +54,11 @@ fn fill_in_spec(spec: &mut Value) {
     let replacement =
         if spec["podFailurePolicy"].is_object() { "Failed" } else { "TerminatingOrFailed" };
     fill(spec, "podReplacementPolicy", replacement.into());
+    for rule in object::items_mut(spec, "/podFailurePolicy/rules") {
+        for pattern in object::items_mut(rule, "/onPodConditions") {
+            fill(pattern, "status", "True".into());
+        }
+    }
     pod::fill_in_template(spec);
 }
 
@@ -78,6 +85,6 @@ fn prepare_create(object: &mut Value) {
     // Labels that were asked for stay, and are found fault with.
     let selector = object["spec"]["selector"].take();
     let mut selector = if selector.is_object() { selector } else { json!({}) };
-    object::section(&mut selector, "matchLabels").insert(UID_LABEL.to_owned(), uid.into());
+    object::section(&mut selector, "matchLabels").entry(UID_LABEL).or_insert_with(|| uid.into());
     object["spec"]["selector"] = selector;
 }

@@ -142,7 +142,7 @@ async fn the_template_of_a_job_is_immutable() {
     let (code, _, message) = refusal(api.replace("a", &PostParams::default(), &job).await);
 
     assert_eq!(code, 422);
-    assert!(message.contains("spec.template: Invalid value"), "{message}");
+    assert!(message.contains("spec.template.spec: Invalid value"), "{message}");
     assert!(message.contains("field is immutable"), "{message}");
 }
 
