@@ -170,6 +170,41 @@ async fn a_scale_has_its_own_manager() {
     let scaler = fields.iter().find(|it| it["manager"] == "scaler").unwrap();
     assert_eq!(scaler["subresource"], "scale");
     assert_eq!(scaler["fieldsV1"], json!({ "f:spec": { "f:replicas": {} } }));
+    assert_eq!(scaler["time"], Value::Null);
+}
+
+/// A scale can be applied: its number is then the applier's, and another's is a conflict.
+/// <https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership>
+#[tokio::test]
+async fn a_scale_can_be_applied() {
+    let ground = Ground::new().await;
+    let one = workload(&ground, "deployments").await;
+    ground.put(&format!("{one}/scale?fieldManager=first"), &scale(2)).await;
+    let apply = async |query: &str, replicas: i32| {
+        let path = format!("{one}/scale?fieldManager=second{query}");
+        ground.patch(&path, "apply", &scale(replicas)).await
+    };
+
+    let conflict = apply("", 5).await;
+    let forced = apply("&force=true", 5).await;
+    let again = apply("", 6).await;
+
+    assert_eq!(conflict.code, 409, "{}", conflict.text);
+    let message = said(&conflict).2;
+    let start = "Apply failed with 1 conflict: conflict with \"first\" with subresource \"scale\" using \
+        autoscaling/v1";
+    assert!(message.starts_with(start), "{message}");
+    assert_eq!(causes(&conflict)[0].0, ".spec.replicas");
+    assert_eq!((forced.code, &forced.json()["spec"]), (200, &json!({ "replicas": 5 })));
+    assert_eq!((again.code, &again.json()["spec"]), (200, &json!({ "replicas": 6 })));
+    let whole = ground.get(&one).await.json();
+    assert_eq!(whole["spec"]["replicas"], 6);
+    let owners = whole["metadata"]["managedFields"].as_array().unwrap();
+    let mine = owners.iter().find(|it| it["manager"] == "second").unwrap();
+    assert_eq!((&mine["operation"], &mine["subresource"]), (&"Apply".into(), &"scale".into()));
+    // As a scale has no owners of its own, nobody knows since when.
+    assert_eq!((&mine["apiVersion"], &mine["time"]), (&"apps/v1".into(), &Value::Null));
+    assert_eq!(mine["fieldsV1"], json!({ "f:spec": { "f:replicas": {} } }));
 }
 
 /// Discovery says that the scale is of a kind of its own.

@@ -83,6 +83,8 @@ pub(crate) struct Options {
     pub(crate) manager: String,
     pub(crate) force: bool,
     pub(crate) strictness: Strictness,
+    /// What the body says twice, as strict readers are told of it.
+    pub(crate) repeated: Vec<String>,
     /// Who writes; nobody in particular when it is the cluster itself.
     pub(crate) user: Option<Arc<User>>,
     /// What the cluster does not keep to.
@@ -173,7 +175,16 @@ impl Call {
     }
 
     /// Turns a body into an object as it is stored: right kind, known fields, stored version.
-    fn decode(&self, mut body: Value) -> Result<Draft> {
+    fn decode(&self, body: Value) -> Result<Draft> {
+        self.decode_saying(body, &self.options.repeated)
+    }
+
+    /// The same of what an apply has made, which says nothing twice any more.
+    fn decode_applied(&self, body: Value) -> Result<Draft> {
+        self.decode_saying(body, &[])
+    }
+
+    fn decode_saying(&self, mut body: Value, repeated: &[String]) -> Result<Draft> {
         self.settle_kind(&mut body)?;
         let version = self.target.version()?;
         let whole = self.is_broken(Breakage::UnknownFields).then(|| body.clone());
@@ -189,7 +200,7 @@ impl Call {
         if self.resource().is_custom() {
             unknown.sort();
         }
-        let warnings = self.unknown_fields(&unknown)?;
+        let warnings = self.strict_faults(repeated, &unknown)?;
         body = whole.unwrap_or(body);
         if let Some(shape) = version.shape {
             (shape.to_storage)(&mut body);
@@ -306,23 +317,22 @@ impl Call {
         ))
     }
 
-    fn unknown_fields(&self, unknown: &[String]) -> Result<Vec<String>> {
+    /// What is wrong with a body for who is strict: a warning for most.
+    fn strict_faults(&self, repeated: &[String], unknown: &[String]) -> Result<Vec<String>> {
         let is_lenient = self.is_broken(Breakage::LenientStrictness);
-        let lines = unknown.iter().map(|it| format!("unknown field \"{it}\""));
+        let unknown = unknown.iter().map(|it| format!("unknown field \"{it}\""));
+        let lines: Vec<String> = repeated.iter().cloned().chain(unknown).collect();
         match self.options.strictness {
             Strictness::Ignore => Ok(Vec::new()),
-            Strictness::Warn => Ok(lines.collect()),
-            Strictness::Strict if unknown.is_empty() || is_lenient => Ok(Vec::new()),
-            Strictness::Strict => {
-                let lines: Vec<String> = lines.collect();
-                Err(Refusal::bad_request(format!(
-                    "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
-                    self.resource().kind,
-                    self.target.version,
-                    self.resource().kind,
-                    lines.join(", ")
-                )))
-            }
+            Strictness::Warn => Ok(lines),
+            Strictness::Strict if lines.is_empty() || is_lenient => Ok(Vec::new()),
+            Strictness::Strict => Err(Refusal::bad_request(format!(
+                "{} in version \"{}\" cannot be handled as a {}: strict decoding error: {}",
+                self.resource().kind,
+                self.target.version,
+                self.resource().kind,
+                lines.join(", ")
+            ))),
         }
     }
 

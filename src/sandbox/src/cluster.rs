@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -32,7 +32,7 @@ pub(crate) struct Cluster {
     pub(crate) name: String,
     pub(crate) clock: Clock,
     pub(crate) faults: Faults,
-    pub(crate) accesses: Accesses,
+    pub(crate) accesses: Arc<Accesses>,
     pub(crate) logs: Logs,
     state: Mutex<State>,
     /// Founded when the first asks: most clusters have no servers.
@@ -70,12 +70,13 @@ impl Cluster {
 
     /// A cluster without any object.
     pub(crate) fn bare(name: String) -> Self {
+        let state = State::new(&name);
         Self {
             clock: Clock::start(),
             faults: Faults::default(),
-            accesses: Accesses::default(),
+            accesses: Arc::clone(&state.accesses),
             logs: Logs::default(),
-            state: Mutex::new(State::new(&name)),
+            state: Mutex::new(state),
             authority: OnceLock::new(),
             has_rbac: AtomicBool::new(false),
             tokens: Mutex::default(),
@@ -231,6 +232,7 @@ impl Options {
             manager: manager.to_owned(),
             force: false,
             strictness: Strictness::Warn,
+            repeated: Vec::new(),
             user: None,
             broken: Broken::default(),
         }

@@ -212,7 +212,14 @@ fn dispatch(mut exchange: Exchange) -> Result<Response<Body>> {
 }
 
 fn on_resource(mut exchange: Exchange, path: route::Path) -> Result<Response<Body>> {
-    let target = path.target(&exchange.cluster.lock().registry)?;
+    let is_watched = path.is_watched;
+    let mut target = path.target(&exchange.cluster.lock().registry)?;
+    if is_watched && exchange.method != Method::GET {
+        return Err(Refusal::wrong_method());
+    }
+    if is_watched {
+        exchange.query.watch(&std::mem::take(&mut target.name))?;
+    }
     exchange.form = media::form(&exchange, &target)?;
     if target.subresource == "token" {
         review::token(&exchange, &target)

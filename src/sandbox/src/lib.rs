@@ -3,6 +3,8 @@
 //! A [`Sandbox`] is one cluster: reach it through [`Sandbox::router`] without any socket, or
 //! through [`Sandbox::serve`] with kubectl or any other client.
 
+#![warn(missing_docs)]
+
 mod admission;
 mod api;
 mod audit;
@@ -30,6 +32,7 @@ mod server;
 mod signal;
 mod snapshot;
 mod store;
+mod strict_json;
 mod tls;
 mod validate;
 

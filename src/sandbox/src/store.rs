@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::{
-    audit::Audit,
+    audit::{Audit, access::Accesses},
     auth::{self, Index},
     breakage::{Breakage, Broken},
     kinds, object,
@@ -210,6 +210,8 @@ pub(crate) struct State {
     /// Who may do what, until a role or a binding changes.
     grants: Option<Arc<Index>>,
     pub(crate) broken: Broken,
+    /// What each user asks for; requests are noted before they come this far.
+    pub(crate) accesses: Arc<Accesses>,
 }
 
 impl State {
@@ -225,6 +227,7 @@ impl State {
             keeps_accounts: false,
             grants: None,
             broken: Broken::default(),
+            accesses: Arc::default(),
         };
         let names: Vec<String> = state.registry.all().map(|it| it.table.clone()).collect();
         for name in names {

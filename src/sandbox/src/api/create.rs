@@ -58,6 +58,7 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
     kinds::prepare_create(state, call.resource(), &mut object);
     call.judge_grants(state, &object, None)?;
     call.judge(&object, None)?;
+    call.judge_creator(state)?;
     warnings.extend(kinds::warnings(call.resource(), &object));
 
     let key = Key::of(&object);

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::{
-    api::{Call, Owners, read},
-    auth::{self, escalation},
+    api::{Call, Owners, Target, read},
+    audit::access::Verdict,
+    auth::{self, Attributes, escalation},
     breakage::Breakage,
     kinds, object,
     patch::ownership,
@@ -38,6 +39,33 @@ impl Call {
             return Ok(());
         }
         escalation::check(state, self, object, old)
+    }
+
+    /// Whoever creates by a PUT or an apply has to be allowed to create too, by that very name.
+    pub(super) fn judge_creator(&self, state: &mut State) -> Result<()> {
+        let Target { resource, name, namespace, .. } = &self.target;
+        // A POST has no name in its path, and was asked before; the cluster itself is not asked.
+        let Some(user) = self.options.user.as_deref().filter(|_| !name.is_empty()) else {
+            return Ok(());
+        };
+        let asked = Attributes {
+            verb: "create",
+            namespace: namespace.as_deref().unwrap_or_default(),
+            group: &resource.group,
+            resource: &resource.plural,
+            name,
+            ..Attributes::default()
+        };
+        let open = state.authorization == auth::Mode::AlwaysAllow
+            || user.is_master()
+            || self.is_broken(Breakage::OpenDoors);
+        let index = (!open).then(|| state.grants());
+        let admitted = match index.filter(|it| !it.allows(user, &asked)) {
+            Some(index) => Err(auth::refused(user, &asked, &index.decide(user, &asked).reason)),
+            None => Ok(()),
+        };
+        state.accesses.note(&user.name, &asked, Verdict::of(&admitted));
+        admitted
     }
 
     /// Holds an object against its schema and its kind's rules.

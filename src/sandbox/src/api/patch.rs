@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    api::{Call, Draft, Owners, Written, create, read, scale, update},
+    api::{Call, Draft, Owners, Strictness, Written, create, read, scale, update},
     breakage::Breakage,
     object,
     patch::{Format, apply, document, json, merge, strategic, typed},
@@ -20,7 +20,11 @@ pub(crate) fn patch(
     body: &[u8],
 ) -> Result<Written> {
     if format == Format::Apply {
-        return applied(state, call, &document::parse(body, format)?);
+        let body = document::parse(body, format)?;
+        return match call.target.subresource.as_str() {
+            "scale" => scale::apply(state, call, &body),
+            _ => applied(state, call, &body),
+        };
     }
     if format == Format::Strategic && call.resource().is_custom() {
         return Err(Refusal::wrong_media(Format::ACCEPTED_BY_CUSTOM));
@@ -121,7 +125,7 @@ fn settle_place(call: &Call, object: &mut Value) -> Result<()> {
 }
 
 fn applied(state: &mut State, call: &Call, body: &Value) -> Result<Written> {
-    check_kind(call, body)?;
+    check_kind(body, (&call.target.api_version(), &call.resource().kind))?;
     check_fields(call, body)?;
     match call.target.existing(state) {
         Ok(existing) => {
@@ -150,21 +154,35 @@ fn applied(state: &mut State, call: &Call, body: &Value) -> Result<Written> {
 /// The object that an apply makes, as it goes on to be stored.
 fn settled(call: &Call, live: Option<&Value>, body: &Value) -> Result<Draft> {
     let object = apply::apply(call, live, body)?;
+    let repeated = repeated(call)?;
     let mut draft = if call.resource().is_custom() {
         Draft { object, warnings: Vec::new(), owners: Owners::Applied }
     } else {
-        call.decode(object)?
+        call.decode_applied(object)?
     };
+    draft.warnings.splice(..0, repeated);
     settle_place(call, &mut draft.object)?;
     draft.owners = Owners::Applied;
     Ok(draft)
 }
 
+/// What a body says twice, which a strict client is refused and most are warned of.
+pub(super) fn repeated(call: &Call) -> Result<Vec<String>> {
+    let lines = &call.options.repeated;
+    match (call.options.strictness, lines.as_slice()) {
+        (Strictness::Strict, [first, ..]) if !call.is_broken(Breakage::LenientStrictness) => {
+            Err(Refusal::bad_request(format!("error strict decoding YAML: {first}")))
+        }
+        (Strictness::Warn, _) => Ok(lines.clone()),
+        (Strictness::Strict | Strictness::Ignore, _) => Ok(Vec::new()),
+    }
+}
+
 /// What is applied must say what it is.
-fn check_kind(call: &Call, body: &Value) -> Result<()> {
+pub(super) fn check_kind(body: &Value, wanted: (&str, &str)) -> Result<()> {
     let text = |field: &str| body[field].as_str().unwrap_or_default();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
-    if api_version != call.target.api_version() || kind != call.resource().kind {
+    if (api_version, kind) != wanted {
         let kind = if api_version.is_empty() && kind.is_empty() {
             "/, Kind=".to_owned()
         } else if api_version.contains('/') {

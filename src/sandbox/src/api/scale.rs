@@ -1,15 +1,20 @@
 //! The `scale` subresource: how many are wanted of a thing, whatever its kind.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use crate::{
-    api::{Call, Draft, Owners, Target, Written, patch as patches, update},
+    api::{Call, Draft, Owners, Target, Written, patch as patches, read, update},
     breakage::Breakage,
     object,
-    patch::{Format, document},
+    patch::{Format, apply, document},
     refusal::{Cause, Refusal, Result, Subject},
     store::{State, Stored},
 };
+
+const API_VERSION: &str = "autoscaling/v1";
+const KIND: &str = "Scale";
 
 /// Where a kind keeps its numbers, as JSON pointers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +75,7 @@ pub(crate) fn of(target: &Target, object: &Value) -> Result<Value> {
     }
     let spec = if wanted == 0 { json!({}) } else { json!({ "replicas": wanted }) };
     Ok(json!({
-        "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec,
+        "kind": KIND, "apiVersion": API_VERSION, "metadata": metadata, "spec": spec,
         "status": status,
     }))
 }
@@ -123,6 +128,44 @@ pub(crate) fn patch(
     store(state, call, (&existing, &scale))
 }
 
+/// The same, from what somebody wants of the scale.
+pub(crate) fn apply(state: &mut State, call: &Call, body: &Value) -> Result<Written> {
+    patches::check_kind(body, (API_VERSION, KIND))?;
+    let existing = call.target.existing(state)?;
+    check_body(call, body)?;
+    let spec = &paths(&call.target)?.spec;
+    // The fields of a scale are its owner's, under other names.
+    let mut wanted = json!({
+        "apiVersion": call.target.api_version(), "kind": call.resource().kind.as_str(),
+        "metadata": { "name": call.target.name.as_str() },
+    });
+    if let Some(replicas) = body["spec"].get("replicas").filter(|it| !it.is_null()) {
+        set(&mut wanted, spec, replicas.clone());
+    }
+    let live = read::present(&call.target, &existing);
+    let applied = apply::apply(call, Some(&live), &wanted);
+    let applied =
+        applied.map_err(|conflict| in_terms_of_scales(call, (&live, &wanted), conflict))?;
+    let mut scale = body.clone();
+    let replicas = applied.pointer(spec).and_then(Value::as_i64).unwrap_or_default();
+    set(&mut scale, "/spec/replicas", replicas.into());
+    check_body(call, &scale)?;
+    let owners = applied["metadata"].get("managedFields").cloned();
+    let warnings = patches::repeated(call)?;
+    let mut draft = drafted(call, (&existing, &scale))?;
+    object::set_meta(&mut draft.object, "managedFields", owners);
+    replace(state, call, &existing, Draft { warnings, owners: Owners::Applied, ..draft })
+}
+
+/// Whoever wrote the number before is said to have written a scale.
+fn in_terms_of_scales(call: &Call, (live, wanted): (&Value, &Value), conflict: Refusal) -> Refusal {
+    let mut live = live.clone();
+    for entry in object::items_mut(&mut live, "/metadata/managedFields") {
+        entry["apiVersion"] = API_VERSION.into();
+    }
+    apply::apply(call, Some(&live), wanted).err().unwrap_or(conflict)
+}
+
 fn check_body(call: &Call, body: &Value) -> Result<()> {
     let (kind, version) = (object::text(body, "/kind"), object::text(body, "/apiVersion"));
     let is_scale = matches!((version, kind), ("" | "autoscaling/v1", "" | "Scale"));
@@ -152,8 +195,14 @@ fn check_body(call: &Call, body: &Value) -> Result<()> {
 fn store(
     state: &mut State,
     call: &Call,
-    (existing, scale): (&std::sync::Arc<Stored>, &Value),
+    (existing, scale): (&Arc<Stored>, &Value),
 ) -> Result<Written> {
+    let draft = drafted(call, (existing, scale))?;
+    replace(state, call, existing, draft)
+}
+
+/// What a scale makes of its owner.
+fn drafted(call: &Call, (existing, scale): (&Stored, &Value)) -> Result<Draft> {
     update::check_preconditions(call, &existing.value, scale)?;
     let mut object = (*existing.value).clone();
     let wanted = scale["spec"]["replicas"].as_i64().unwrap_or_default();
@@ -163,7 +212,15 @@ fn store(
     let version = object::meta(scale, "resourceVersion");
     let version = Some(version).filter(|it| !matches!(*it, "" | "0")).map(Value::from);
     object::set_meta(&mut object, "resourceVersion", version);
-    let draft = Draft { object, warnings: Vec::new(), owners: Owners::OfUpdate };
+    Ok(Draft { object, warnings: Vec::new(), owners: Owners::OfUpdate })
+}
+
+fn replace(
+    state: &mut State,
+    call: &Call,
+    existing: &Arc<Stored>,
+    draft: Draft,
+) -> Result<Written> {
     let mut written = update::replace(state, call, existing, draft)?;
     written.object = Stored::new(of(&call.target, &written.object.value)?);
     Ok(written)

@@ -26,6 +26,24 @@ impl Query {
         Pairs::try_from_uri(uri).map(|Pairs(pairs)| Self(pairs)).unwrap_or_default()
     }
 
+    /// Asks for a watch, as the path does; of one object where it names one.
+    pub(super) fn watch(&mut self, name: &str) -> Result<()> {
+        const FIELDS: &str = "fieldSelector";
+        self.0.insert(0, ("watch".to_owned(), "true".to_owned()));
+        if name.is_empty() {
+            return Ok(());
+        }
+        let selector = format!("metadata.name={name}");
+        let stated = self.text(FIELDS);
+        if !stated.is_empty() && stated.replace("==", "=") != selector {
+            return Err(Refusal::bad_request(
+                "fieldSelector metadata.name doesn't match requested name",
+            ));
+        }
+        self.0.insert(0, (FIELDS.to_owned(), selector));
+        Ok(())
+    }
+
     pub(super) fn text(&self, key: &str) -> &str {
         self.find(key).unwrap_or_default()
     }
@@ -167,6 +185,7 @@ impl Query {
             manager: manager.to_owned(),
             force: self.is_set("force"),
             strictness,
+            repeated: Vec::new(),
             user: None,
             broken: Broken::default(),
         })

@@ -19,9 +19,11 @@ pub(super) fn review(exchange: &Exchange, target: &Target) -> Result<Response<Bo
     if exchange.method != Method::POST || target.resource.namespaced && target.namespace.is_none() {
         return Err(Refusal::wrong_method());
     }
-    let options = exchange.query.options(&exchange.agent, "CreateOptions")?;
+    let mut options = exchange.query.options(&exchange.agent, "CreateOptions")?;
+    let (body, repeated) = write::body(exchange)?;
+    options.repeated = repeated;
     let call = Call { target: target.clone(), options, now: exchange.cluster.now() };
-    let review = call.read(write::body(exchange)?)?;
+    let review = call.read(body)?;
     let answer = reviews::answer(&exchange.cluster, (&exchange.user, target), review)?;
     Ok(json_response(201, answer.to_string()))
 }
@@ -31,7 +33,7 @@ pub(super) fn token(exchange: &Exchange, target: &Target) -> Result<Response<Bod
     if exchange.method != Method::POST {
         return Err(Refusal::wrong_method());
     }
-    let body = write::body(exchange)?;
+    let (body, _) = write::body(exchange)?;
     let answer = token_request::answer(&exchange.cluster, target, &body)?;
     Ok(json_response(201, answer.to_string()))
 }

@@ -42,6 +42,8 @@ pub(super) struct Path {
     plural: String,
     name: String,
     subresource: String,
+    /// Whether it begins as old clients ask for a watch.
+    pub(super) is_watched: bool,
 }
 
 impl Route {
@@ -82,6 +84,10 @@ impl Route {
 
 impl Path {
     fn parse(group: &str, version: &str, rest: &[&str]) -> Self {
+        let (is_watched, rest) = match rest {
+            ["watch", rest @ ..] if !rest.is_empty() => (true, rest),
+            _ => (false, rest),
+        };
         let (namespace, rest) = match rest {
             ["namespaces", _, "status" | "finalize"] => (None, rest),
             ["namespaces", namespace, rest @ ..] if !rest.is_empty() => {
@@ -103,6 +109,7 @@ impl Path {
             plural: (*plural).to_owned(),
             name: name.to_owned(),
             subresource: subresource.to_owned(),
+            is_watched,
         }
     }
 
@@ -125,7 +132,8 @@ impl Path {
         // Cluster-scoped kinds have no namespace, and one object of others has one.
         let misplaced = self.namespace.is_some() && !resource.namespaced
             || self.namespace.is_none() && resource.namespaced && !self.name.is_empty();
-        if !known || misplaced {
+        let unwatched = self.is_watched && !self.subresource.is_empty();
+        if !known || misplaced || unwatched {
             return Err(Refusal::no_such_path());
         }
         let Self { version, namespace, name, subresource, .. } = self;

@@ -15,9 +15,10 @@ use crate::{
     breakage::Breakage,
     http::{Exchange, broken, json_response, protobuf, query, read},
     kinds, object,
-    patch::Format,
+    patch::{Format, document},
     refusal::{Refusal, Result},
     selector::Selector,
+    strict_json,
 };
 
 /// What a write came to, for the answer and for the record.
@@ -88,7 +89,9 @@ fn check_media(exchange: &Exchange, verb: &str) -> Result<()> {
 
 fn operate(exchange: &Exchange, call: &mut Call, verb: &str) -> Result<Outcome> {
     // What a patch is depends on its media type.
-    let body = if verb == "patch" { Value::Null } else { body(exchange)? };
+    let (body, repeated) =
+        if verb == "patch" { (Value::Null, Vec::new()) } else { body(exchange)? };
+    call.options.repeated = repeated;
     let resource = &call.target.resource;
     if matches!(verb, "update" | "patch")
         && exchange.cluster.faults.conflicts(&exchange.client, &resource.plural)
@@ -126,6 +129,7 @@ fn operate(exchange: &Exchange, call: &mut Call, verb: &str) -> Result<Outcome> 
             if format == Format::Apply {
                 manager.clone_into(&mut call.options.manager);
             }
+            call.options.repeated = document::repeated(&exchange.body, format);
             patch::patch(state, call, format, &exchange.body).map(Outcome::One)
         }
         "delete" => {
@@ -172,21 +176,24 @@ fn deletion(exchange: &Exchange, call: &mut Call, body: &Value) -> Result<Deleti
     Deletion::parse(&told, None)
 }
 
-/// The body as JSON. YAML comes as itself, and in apply patches under their one media type.
-pub(super) fn body(exchange: &Exchange) -> Result<Value> {
+/// The body as JSON, and what it says twice. YAML comes as itself, and in apply patches under their one
+/// media type.
+pub(super) fn body(exchange: &Exchange) -> Result<(Value, Vec<String>)> {
     if exchange.body.is_empty() {
-        return Ok(Value::Null);
+        return Ok((Value::Null, Vec::new()));
     }
     if exchange.media.contains("protobuf") {
-        return protobuf::decode(&exchange.body)
-            .ok_or_else(|| Refusal::wrong_media("application/json, application/yaml"));
+        let value = protobuf::decode(&exchange.body);
+        let value = value.map(|it| (it, Vec::new()));
+        return value.ok_or_else(|| Refusal::wrong_media("application/json, application/yaml"));
     }
-    match serde_json::from_slice(&exchange.body) {
-        Ok(value) => Ok(value),
+    match strict_json::read(&exchange.body) {
+        Ok((value, twice)) => Ok((value, strict_json::duplicates(&twice))),
         Err(_) if exchange.media.contains("yaml") => {
             let text = String::from_utf8_lossy(&exchange.body);
-            serde_saphyr::from_str(&text)
-                .map_err(|why| Refusal::bad_request(format!("error decoding YAML: {why}")))
+            let value = document::yaml(&text)
+                .map_err(|why| Refusal::bad_request(format!("error decoding YAML: {why}")))?;
+            Ok((value, Vec::from_iter(strict_json::duplicate_key(&text))))
         }
         Err(why) => {
             Err(Refusal::bad_request(format!("couldn't get version/kind; json parse error: {why}")))

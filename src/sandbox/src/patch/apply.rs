@@ -43,7 +43,7 @@ pub(crate) fn apply(call: &Call, live: Option<&Value>, wanted: &Value) -> Result
         settled.take();
     }
     let Settled { mut object, mut owners, mut mine, .. } = settled;
-    if object != before {
+    if object != before && ownership::is_timed(call) {
         mine.time = Some(clock::seconds(call.now));
     }
     ownership::strip(&mut mine.fields);

@@ -6,6 +6,7 @@ use serde_saphyr::DuplicateKeyPolicy;
 use crate::{
     patch::Format,
     refusal::{Refusal, Result},
+    strict_json,
 };
 
 /// Reads a patch. An apply may be YAML; all others are JSON.
@@ -37,11 +38,8 @@ fn applied(body: &[u8]) -> Result<Value> {
     if let Ok(value @ Value::Object(_)) = serde_json::from_slice(body) {
         return Ok(value);
     }
-    let text = String::from_utf8_lossy(body);
     let fault = |why: String| Refusal::bad_request(format!("error decoding YAML: {why}"));
-    // The last of several equal keys counts, as in JSON.
-    let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins };
-    match serde_saphyr::from_str_with_options(&text, options) {
+    match yaml(&String::from_utf8_lossy(body)) {
         Ok(value @ Value::Object(_)) => Ok(value),
         // An empty document says nothing, so not what it is of either.
         Ok(Value::Null) => Ok(Value::Object(serde_json::Map::new())),
@@ -50,6 +48,30 @@ fn applied(body: &[u8]) -> Result<Value> {
             Err(fault(format!("error unmarshaling JSON: while decoding JSON: {why}")))
         }
         Err(why) => Err(fault(format!("error converting YAML to JSON: yaml: {why}"))),
+    }
+}
+
+/// A document of YAML. The last of several equal keys counts, as in JSON.
+pub(crate) fn yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
+    let options = serde_saphyr::options! { duplicate_keys: DuplicateKeyPolicy::LastWins };
+    serde_saphyr::from_str_with_options(text, options)
+}
+
+/// What a patch says twice, as strict readers are told of it.
+pub(crate) fn repeated(body: &[u8], format: Format) -> Vec<String> {
+    let twice = strict_json::read(body).map(|(_, twice)| twice);
+    match (format, twice) {
+        (Format::Apply, Ok(twice)) if twice.is_empty() => Vec::new(),
+        // JSON is read as the YAML that it is, too.
+        (Format::Apply, _) => {
+            Vec::from_iter(strict_json::duplicate_key(&String::from_utf8_lossy(body)))
+        }
+        (_, Err(_)) => Vec::new(),
+        (Format::Json, Ok(twice)) => {
+            let lines = strict_json::duplicates(&twice);
+            lines.into_iter().map(|it| format!("json patch {it}")).collect()
+        }
+        (Format::Merge | Format::Strategic, Ok(twice)) => strict_json::duplicates(&twice),
     }
 }
 

@@ -150,6 +150,7 @@ pub(crate) fn write(object: &mut Value, mut owners: Vec<Owner>) {
 /// Gives what an update changed to the one who changed it.
 pub(crate) fn updated(call: &Call, old: Option<&Value>, object: &mut Value) -> Result<()> {
     if let Some(old) = old
+        && is_timed(call)
         && repeated::updated(call, old, object)?
     {
         return Ok(());
@@ -236,10 +237,10 @@ pub(crate) fn record(
     }
     if !taken.is_empty() {
         let mut mine = Owner::of(call, manager, UPDATE);
-        let time = Some(clock::seconds(call.now));
+        let time = is_timed(call).then(|| clock::seconds(call.now));
         if let Some(known) = owners.iter_mut().find(|it| it.is_same(&mine)) {
             known.fields.add(&taken);
-            known.time = time;
+            known.time = time.or_else(|| known.time.take());
         } else {
             mine.fields = taken;
             mine.time = time;
@@ -248,6 +249,11 @@ pub(crate) fn record(
     }
     owners.retain(|it| !it.fields.is_empty());
     Ok(())
+}
+
+/// Whoever writes through the scale gets no time, as if the scale were another object.
+pub(crate) fn is_timed(call: &Call) -> bool {
+    call.target.subresource != "scale"
 }
 
 /// What distinguishes two states of an object, but for what this path does not write anyway.
