@@ -67,6 +67,7 @@ mod structures;
 mod tables;
 mod time_rules;
 mod versions;
+mod watch_beginnings;
 mod watches;
 mod workload_defaults;
 mod workload_rules;

@@ -139,6 +139,31 @@ async fn an_old_value_may_be_optional() {
     assert_eq!((made.code, changed.code), (201, 200), "{}", made.text);
 }
 
+/// Only where a rule speaks of the old value is it optional: not in a text, nor where a field has that name.
+/// <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#transition-rules>
+#[tokio::test]
+async fn a_text_is_no_old_value() {
+    let ground = Ground::new().await;
+    let rule = json!({
+        "rule": "oldSelf.hasValue() || self.oldSelf == 'no oldSelf'", "optionalOldSelf": true,
+        "messageExpression": "'there is no oldSelf, but ' + self.oldSelf",
+    });
+    let step = json!({
+        "type": "object", "x-kubernetes-validations": [rule],
+        "properties": { "oldSelf": { "type": "string", "maxLength": 20 } },
+    });
+    let kind = Kind::with(&ground, json!({ "step": step })).await;
+
+    let faults = kind.faults(json!({ "step": { "oldSelf": "x" } })).await;
+    let made =
+        kind.create("one", &json!({ "spec": { "step": { "oldSelf": "no oldSelf" } } })).await;
+    let changed = kind.merge("one", &json!({ "spec": { "step": { "oldSelf": "x" } } })).await;
+
+    let why = "Invalid value: there is no oldSelf, but x";
+    assert_eq!(faults, [format!("FieldValueInvalid spec.step: {why}")]);
+    assert_eq!((made.code, changed.code), (201, 200), "{} {}", made.text, changed.text);
+}
+
 /// Rules are not asked about an object whose schema is broken in a way that they could not bear.
 /// <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules>
 #[tokio::test]

@@ -10,10 +10,11 @@ use serde_json::{Map, Value};
 
 use crate::{
     refusal::Cause,
-    schema::{Merge, compile::merge_of, lists::counterpart},
+    schema::{Merge, compile::merge_of, expression, lists::counterpart},
 };
 
 const RULES: &str = "x-kubernetes-validations";
+const OLD: &str = "oldSelf";
 
 /// The rules at and below one node of a schema.
 #[derive(Debug)]
@@ -199,12 +200,13 @@ fn open_old(schema: &mut Value) -> BTreeMap<String, String> {
         let source = rule["rule"].as_str().unwrap_or_default().to_owned();
         let optional = "(oldSelf == null ? optional.none() : optional.of(oldSelf))";
         let mut opened = String::new();
-        for (index, part) in source.split("oldSelf").enumerate() {
-            if index > 0 {
-                opened.push_str(optional);
-            }
-            opened.push_str(part);
+        let mut rest = 0;
+        for at in expression::places(&source, OLD) {
+            opened.push_str(&source[rest..at]);
+            opened.push_str(optional);
+            rest = at + OLD.len();
         }
+        opened.push_str(&source[rest..]);
         rule["rule"] = opened.clone().into();
         written.insert(opened, source);
     }

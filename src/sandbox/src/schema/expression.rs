@@ -15,7 +15,7 @@ mod types;
 
 use std::sync::Arc;
 
-use self::{declared::Decl, types::Type};
+use self::{declared::Decl, tokens::Word, types::Type};
 
 /// The name of what a loop gathers; nobody can write it.
 const GATHERED: &str = "@result";
@@ -100,6 +100,23 @@ pub(super) enum Answer {
 pub(super) enum Past {
     Certain,
     Optional,
+}
+
+/// Where an expression speaks of a value by its name, and not of a field or in a text.
+pub(super) fn places(source: &str, name: &str) -> Vec<usize> {
+    let tokens = tokens::tokens(source).unwrap_or_default();
+    let is_sign = |at: Option<usize>, sign: &'static str| {
+        at.and_then(|it| tokens.get(it)).is_some_and(|it| it.word == Word::Sign(sign))
+    };
+    let of_value = |at: usize| {
+        let before = at.checked_sub(1);
+        let optional = is_sign(before, "?") && is_sign(at.checked_sub(2), ".");
+        !is_sign(before, ".") && !optional
+    };
+    let all = tokens.iter().enumerate();
+    all.filter(|(at, it)| matches!(&it.word, Word::Name(found) if found == name) && of_value(*at))
+        .map(|(_, it)| it.at)
+        .collect()
 }
 
 /// Looks at an expression about a part of a schema. One that cannot be read is the compiler's to refuse.
