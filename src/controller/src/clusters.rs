@@ -10,6 +10,7 @@ mod asked;
 mod claims;
 mod cluster;
 mod connect;
+mod counted;
 mod ended;
 mod error;
 mod events;
@@ -54,6 +55,7 @@ pub use cluster::Cluster;
 pub use connect::{
     Clients, Connect, TlsConnect, hub_clients, kubeconfig_namespace, trusted_clients,
 };
+pub use counted::client as counted;
 pub use error::Error;
 pub use events::Events;
 pub use folded::{Fold, Folded};

@@ -185,8 +185,9 @@ pub fn start(
         unreachable: unreachable(&clusters),
         metrics: metrics.clone(),
     };
+    let hub = clusters::counted(parts.hub.requests.clone(), &metrics);
     let (shards, holding) =
-        shards::run(parts::of_shards(&parts), parts.hub.requests.clone(), inputs, stop.clone());
+        shards::run(parts::of_shards(&parts), hub.clone(), inputs, stop.clone());
     let base =
         config::Runtime { action: parts.settings.action.clone(), ..config::Runtime::default() };
     let live = config::Live::new(base.clone());
@@ -222,7 +223,6 @@ pub fn start(
         notices: notices_sender,
         known: watch::Sender::new(false),
     });
-    let hub = parts.hub.requests;
     let tasks = Tasks { fleet, handle: handle.clone(), stop, late, hub, follower };
     let running =
         tasks.run((watching, holding, calls), (events, notices), (parts.utility, telling));

@@ -66,7 +66,13 @@ impl Order {
 
     /// Whether a session under the other order would be no different.
     pub(super) fn same(&self, other: &Self) -> bool {
-        self.rank == other.rank && self.access == other.access && self.about.uid == other.about.uid
+        self.access == other.access && self.stands_for(other)
+    }
+
+    /// Whether both are one registration: a Secret that was deleted and created again is another, and comes
+    /// in among its rivals anew, whatever it holds.
+    fn stands_for(&self, other: &Self) -> bool {
+        self.rank == other.rank && self.about.uid == other.about.uid
     }
 }
 
@@ -89,7 +95,7 @@ impl PartialEq for Access {
 /// A cluster that is being followed.
 struct Session {
     cluster: Cluster,
-    access: Access,
+    order: Order,
     claim: Claim,
     stop: CancellationToken,
     tasks: JoinSet<()>,
@@ -177,7 +183,10 @@ impl Keeper {
                 return self.ordered().await;
             }
         };
-        let current = live.as_ref().is_some_and(|it| it.access == *access);
+        if live.as_ref().is_some_and(|it| !it.order.stands_for(order)) {
+            self.leave(live.take()).await;
+        }
+        let current = live.as_ref().is_some_and(|it| it.order.same(order));
         let place = if live.is_some() { Place::Successor } else { Place::First };
         let (context, name) = (Arc::clone(&self.context), self.name.clone());
         // Boxed: a fleet has many of these, and each is large.
@@ -291,7 +300,7 @@ async fn establish(
     if place == Place::Successor {
         cluster.ready().await;
     }
-    Session { cluster, access: access.clone(), claim, stop, tasks }
+    Session { cluster, order: order.clone(), claim, stop, tasks }
 }
 
 /// Tries until there are clients. What is wrong is said once, not at each try.

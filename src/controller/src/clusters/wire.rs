@@ -23,6 +23,7 @@ use self::capped::{Capped, Content};
 use self::pace::{Pace, Place};
 use super::Limits;
 use super::asked::Asked;
+use super::counted::count;
 use crate::metrics::Metrics;
 
 /// A refusal that was not repeated for so long is forgotten: nobody may ask for the same again.
@@ -116,7 +117,7 @@ impl Wire {
         let answer = client.send(request).await;
         let code = answer.as_ref().map_or(0, |it| it.status().as_u16());
         let verb = asked.as_ref().map_or("get", |it| it.verb);
-        self.count(verb, code);
+        count(&self.inner.metrics, &self.inner.cluster, (verb, code));
         let response = answer?;
         let status = response.status();
         // A gateway's own 5xx proves nothing about the cluster behind it.
@@ -135,12 +136,6 @@ impl Wire {
         }
         let content = if asked.is_watch() { Content::Lines } else { Content::Whole };
         Ok(self.cap(response, content, place))
-    }
-
-    fn count(&self, verb: &str, code: u16) {
-        let code = if code == 0 { "none".to_owned() } else { code.to_string() };
-        let labels = [self.inner.cluster.as_str(), verb, &code];
-        self.inner.metrics.cluster_api_requests_total.with_label_values(&labels).inc();
     }
 
     fn cap(

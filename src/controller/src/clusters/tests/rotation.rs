@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kube::api::DeleteParams;
 use kube_sandbox::{Fault, FaultKind};
 
 use super::ground::{CONTROLLER, Fleet, LONG, data, kubeconfig};
@@ -85,4 +86,27 @@ async fn d3_new_credentials_that_are_refused_do_not_end_the_old() {
     let key = fleet.trigger("east", "deploy").await;
     fleet.event(&Event::TriggerChanged(key)).await;
     assert_eq!(fleet.find("edge").unwrap().state(), State::Ready);
+}
+
+/// A Secret that was deleted and created again is another registration, whatever it holds and however little
+/// of that was seen: every replica comes to the same answer as to who is first.
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_was_created_again_unseen_stands_behind_older_ones() {
+    let fleet = Fleet::start(&["east"]).await;
+    fleet.register("first", "east").await;
+    fleet.in_state("first", "Ready").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    fleet.register("second", "east").await;
+    fleet.in_state("second", "Refused").await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+
+    fleet.cut_off("hub");
+    fleet.fault("hub", FaultKind::DropWatches);
+    fleet.secrets().delete("first", &DeleteParams::default()).await.unwrap();
+    fleet.register("first", "east").await;
+    fleet.compact("hub");
+    fleet.reconnect("hub");
+
+    fleet.in_state("second", "Ready").await;
+    fleet.in_state("first", "Refused").await;
 }
