@@ -50,52 +50,54 @@ fn a_seed_lives_the_same_life_again() {
     assert_eq!(first.line(), again.line());
 }
 
-/// In some life the law that is off is told of, and not only another one that breaks with it.
-fn is_noticed(mutant: Mutant, law: &str) {
+/// In some life the law that is off is told of, and not only another one that breaks with it. `likely` is where
+/// it was seen last: the others are lived where it is not seen there any more.
+fn is_noticed(mutant: Mutant, law: &str, likely: u64) {
     let sizes = Sizes { mutant: Some(mutant), ..Sizes::short() };
     let tells = |it: &Report| it.laws().contains(&law);
-    let told = (0..WITHIN).map(|seed| live(seed, &sizes)).any(|it| tells(&it));
+    let seeds = std::iter::once(likely).chain((0..WITHIN).filter(|it| *it != likely));
+    let told = seeds.map(|seed| live(seed, &sizes)).any(|it| tells(&it));
     assert!(told, "{} is not noticed", mutant.name());
 }
 
 /// Law 2.
 #[test]
 fn a_job_that_comes_before_its_record_is_noticed() {
-    is_noticed(Mutant::CreateFirst, "recorded before done");
+    is_noticed(Mutant::CreateFirst, "recorded before done", 0);
 }
 
 /// A, B and A again are three runs.
 #[test]
 fn an_id_without_its_sequence_is_noticed() {
-    is_noticed(Mutant::NoSequence, "each change that stays is run");
+    is_noticed(Mutant::NoSequence, "each change that stays is run", 1);
 }
 
 /// Law 2: who dies leaves nothing undone.
 #[test]
 fn a_pending_run_that_nobody_takes_up_is_noticed() {
-    is_noticed(Mutant::NoRecovery, "no run is lost");
+    is_noticed(Mutant::NoRecovery, "no run is lost", 0);
 }
 
 /// The execution point.
 #[test]
 fn a_start_that_asks_for_no_uid_is_noticed() {
-    is_noticed(Mutant::NoGate, "nothing starts but what the ledger holds as queued");
+    is_noticed(Mutant::NoGate, "nothing starts but what the ledger holds as queued", 0);
 }
 
 /// Law 1: who wakes and believes that it owns its shards writes over nobody.
 #[test]
 fn a_write_that_trusts_its_lease_alone_is_noticed() {
-    is_noticed(Mutant::TrustLease, "the ledger goes forward only");
+    is_noticed(Mutant::TrustLease, "the ledger goes forward only", 0);
 }
 
 /// An answer that was long on its way does not bring back what was before.
 #[test]
 fn an_answer_that_counts_against_a_newer_record_is_noticed() {
-    is_noticed(Mutant::OldAnswer, "no change runs twice");
+    is_noticed(Mutant::OldAnswer, "no change runs twice", 0);
 }
 
 /// Nobody is declared dead by who does not hear.
 #[test]
 fn a_lease_that_ages_while_nobody_hears_is_noticed() {
-    is_noticed(Mutant::DeadWatch, "no Lease is taken that did not age before a live watch");
+    is_noticed(Mutant::DeadWatch, "no Lease is taken that did not age before a live watch", 3);
 }
