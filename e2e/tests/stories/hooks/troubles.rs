@@ -55,7 +55,7 @@ fn a_write_that_is_refused_again_and_again_is_not_accepted() {
 
         for code in [429, 500] {
             let before = hub.status(&it.key).await.sequence;
-            let commit = it.repo.push();
+            it.repo.push();
             let delivery = format!("d-{code}");
             hub.fault(&written(None, Mishap::Refused(Failure::code(code))));
             let begun = Instant::now();
@@ -65,11 +65,7 @@ fn a_write_that_is_refused_again_and_again_is_not_accepted() {
             assert_eq!(refused.code, 500, "{refused:?}");
             assert!(took < secs(10), "a forge waits for ten seconds: {took:?}");
             it.fleet.mend("hub");
-            assert_eq!(hub.status(&it.key).await.sequence, before, "nothing was recorded");
-            let told = it.fleet.called(&it.push(&delivery)).await;
-            assert_eq!(told.code, 202, "{told:?}");
-            hub.until_phase(&it.key, told.run(), RunPhase::Succeeded).await;
-            assert_eq!(hub.jobs_for(&commit).await.len(), 1);
+            it.is_taken_again(&delivery, before).await;
         }
     });
 }

@@ -57,6 +57,32 @@ fn connect(door: Door) -> (DuplexStream, JoinSet<()>) {
     (ours, serving)
 }
 
+/// A server on a port of its own.
+struct Listening {
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Listening {
+    async fn ends(mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.unwrap();
+        }
+    }
+}
+
+/// A server for so many connections, where it is, and what it counts.
+async fn listens(most: usize) -> (SocketAddr, Metrics, Listening) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (door, stop) = (door(most), CancellationToken::new());
+    let metrics = door.metrics.clone();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(server::serve(listener, door, stop.clone()));
+    (address, metrics, Listening { stop, tasks })
+}
+
 /// All that is said until the connection ends, and how long that takes.
 async fn hear(mut stream: DuplexStream) -> (String, Duration) {
     let begun = Instant::now();
@@ -187,12 +213,7 @@ async fn a1_a_flood_of_headers_is_refused() {
 /// A1: who holds connections and does not use them keeps nobody out.
 #[tokio::test]
 async fn a1_idle_connections_give_way_to_those_who_call() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (door, stop) = (door(50), CancellationToken::new());
-    let metrics = door.metrics.clone();
-    let mut serving = JoinSet::new();
-    serving.spawn(server::serve(listener, door, stop.clone()));
+    let (address, metrics, serving) = listens(50).await;
     let mut idle = Vec::new();
     for _ in 0..300 {
         idle.push(TcpStream::connect(address).await.unwrap());
@@ -207,22 +228,14 @@ async fn a1_idle_connections_give_way_to_those_who_call() {
 
     assert_eq!(answers, 20);
     assert!(metrics.webhooks.connections.get() <= 51, "{}", metrics.webhooks.connections.get());
-    stop.cancel();
-    while let Some(ended) = serving.join_next().await {
-        ended.unwrap();
-    }
+    serving.ends().await;
     assert_eq!(metrics.webhooks.connections.get(), 0);
 }
 
 /// A1: who sends a request and never its body keeps nobody out either; who is being answered is not disturbed.
 #[tokio::test]
 async fn a1_bodies_that_do_not_come_give_way_to_those_who_call() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (door, stop) = (door(50), CancellationToken::new());
-    let metrics = door.metrics.clone();
-    let mut serving = JoinSet::new();
-    serving.spawn(server::serve(listener, door, stop.clone()));
+    let (address, metrics, serving) = listens(50).await;
     let mut slow = Vec::new();
     for _ in 0..60 {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -240,11 +253,8 @@ async fn a1_bodies_that_do_not_come_give_way_to_those_who_call() {
 
     assert!(said.starts_with("HTTP/1.1 202 "), "{said:?}");
     assert!(metrics.webhooks.dropped.with_label_values(&["gave_way"]).get() >= 11);
-    stop.cancel();
     drop(slow);
-    while let Some(ended) = serving.join_next().await {
-        ended.unwrap();
-    }
+    serving.ends().await;
 }
 
 /// A1: headers that are not finished take a bounded place together; short ones find room all the same.
