@@ -324,6 +324,41 @@ async fn a_pod_deleted_by_hand_has_failed() {
     assert_eq!(status["conditions"], Value::Null);
 }
 
+/// A Job that is deleted in the foreground lets go of its Pods, which are deleted then, and stays until they are
+/// gone.
+/// <https://kubernetes.io/docs/concepts/architecture/garbage-collection/#foreground-deletion>
+#[tokio::test]
+async fn a_job_waits_for_its_pods_and_does_not_keep_them() {
+    let Some(bench) = Bench::new().await else { return };
+    bench.start(json!({ "backoffLimit": 0 })).await;
+    let pod = bench.live_pods(1).await.remove(0);
+    bench.runs(&pod, 0).await;
+    let keep = |finalizers: Value| json!({ "metadata": { "finalizers": finalizers } });
+    let both = keep(json!(["batch.kubernetes.io/job-tracking", "conformance.test/holds"]));
+    let kept = bench.ground.patch(&bench.pod_path(&pod), "merge", &both).await;
+
+    let asked = json!({ "propagationPolicy": "Foreground" });
+    let asked = bench.ground.delete(&bench.job_path(), &asked).await;
+    let is_let_go = async || {
+        let pod = bench.ground.get(&bench.pod_path(&pod)).await.json();
+        let own = json!(["conformance.test/holds"]);
+        let meta = &pod["metadata"];
+        (meta["deletionTimestamp"].is_string() && meta["finalizers"] == own).then_some(())
+    };
+    bench.ground.eventually("a Pod that is deleted and not kept", is_let_go).await;
+    let waiting = bench.status_when("a Pod that ends", |it| it["terminating"] == 1).await;
+    bench.ends(&pod, 143).await;
+    bench.status_when("no Pod that ends", |it| it["terminating"] == 0).await;
+    let job = bench.ground.get(&bench.job_path()).await;
+    bench.ground.patch(&bench.pod_path(&pod), "merge", &keep(Value::Null)).await;
+    let is_gone = async || (bench.ground.get(&bench.job_path()).await.code == 404).then_some(());
+    bench.ground.eventually("the end of the Job", is_gone).await;
+
+    assert_eq!((kept.code, asked.code, job.code), (200, 200, 200));
+    assert_eq!((&waiting["active"], &waiting["ready"]), (&Value::Null, &json!(0)));
+    assert_eq!(job.json()["metadata"]["finalizers"], json!(["foregroundDeletion"]));
+}
+
 /// A Job that names another controller is left alone.
 /// <https://kubernetes.io/docs/concepts/workloads/controllers/job/#delegation-of-managing-a-job-object-to-external-controller>
 #[tokio::test]

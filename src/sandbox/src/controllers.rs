@@ -101,10 +101,12 @@ impl Rounds {
         self.namespaces.round(cluster, now);
         self.accounts.round(cluster, now);
         self.secrets.round(cluster, now);
-        self.collector.round(cluster, now);
+        // A Job that goes lets go of its Pods before they do, and so does not count them as failed: the collector
+        // asks for each object before it deletes one, and comes later.
         if jobs_by == JobsBy::Cluster {
             due = due.into_iter().chain(self.jobs.round(cluster, now)).min();
         }
+        self.collector.round(cluster, now);
         due
     }
 }
