@@ -26,10 +26,10 @@ impl Ended {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).by_uid.get(uid).cloned()
     }
 
-    /// Keeps how a Job ended; one that had not ended is not kept.
+    /// Keeps how a Job ended, or that it was removed before; of any other nothing is known.
     pub(super) fn note(&self, uid: &str, sighting: &JobSighting) {
         match sighting {
-            JobSighting::Succeeded { .. } | JobSighting::Failed { .. } => {}
+            JobSighting::Succeeded { .. } | JobSighting::Failed { .. } | JobSighting::Removed => {}
             JobSighting::Suspended | JobSighting::Running { .. } | JobSighting::Gone => return,
         }
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,9 +56,11 @@ mod tests {
         let ended = Ended::default();
 
         ended.note("done", &DONE);
+        ended.note("removed", &JobSighting::Removed);
         ended.note("running", &JobSighting::Running { started: None });
 
         assert_eq!(ended.find("done"), Some(DONE));
+        assert_eq!(ended.find("removed"), Some(JobSighting::Removed));
         assert_eq!(ended.find("running"), None);
     }
 

@@ -252,6 +252,10 @@ fn find<'a, K>(objects: &'a Objects<K>, namespace: &str, name: &str) -> Option<&
     objects.get(namespace)?.get(name)
 }
 
+/// Seconds by which the clocks of a control plane may differ: what a shorter TTL removes has failed before, even if
+/// the times say otherwise.
+const SKEW: i32 = 5;
+
 /// One of our Jobs, without its pod.
 #[expect(clippy::struct_excessive_bools, reason = "three facts that do not depend on each other")]
 #[derive(Clone, Debug, PartialEq)]
@@ -312,7 +316,7 @@ impl JobView {
             trigger_uid: label(TRIGGER_UID),
             created: meta.creation_timestamp.as_ref().map(|it| it.0),
             started,
-            sighting: finish(job).unwrap_or(unfinished),
+            sighting: finish(job).map_or(unfinished, |it| unless_removed(job, it)),
             deleting: meta.deletion_timestamp.is_some(),
             owner_uid: owner(meta),
             withdrawn: annotation(WITHDRAWN).is_some(),
@@ -343,6 +347,20 @@ fn finish(job: &Job) -> Option<JobSighting> {
             _ => None,
         }
     })
+}
+
+/// Kubernetes counts a Pod that is deleted as failed: where its controller sees that before the Job's own deletion,
+/// the Job fails before it is gone.
+fn unless_removed(job: &Job, end: JobSighting) -> JobSighting {
+    let Some(deleted) = job.metadata.deletion_timestamp.as_ref().map(|it| it.0) else { return end };
+    let ttl = job.spec.as_ref().and_then(|it| it.ttl_seconds_after_finished);
+    let may_be_by_ttl = ttl.is_some_and(|it| it < SKEW);
+    match end {
+        JobSighting::Failed { at: Some(at), .. } if at > deleted && !may_be_by_ttl => {
+            JobSighting::Removed
+        }
+        end => end,
+    }
 }
 
 impl Held for JobView {

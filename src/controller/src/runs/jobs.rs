@@ -348,6 +348,12 @@ pub(crate) async fn observe(
     Ok(view.map_or(JobSighting::Gone, |it| it.sighting))
 }
 
+/// Whether the watch still shows a run's Job.
+pub(crate) fn is_there(cluster: &Cluster, namespace: &str, run: &Run) -> bool {
+    let seen = run.job.as_ref().and_then(|it| cluster.stores().jobs.find(Some(namespace), it));
+    seen.is_some_and(|it| run.job_uid.as_ref() == Some(&it.uid))
+}
+
 /// This very Job, past all caches; none if it is gone, or another one by now.
 pub(super) async fn live(
     cluster: &Cluster,

@@ -31,11 +31,16 @@ impl Turn<'_> {
                 JobSighting::Suspended
                 | JobSighting::Succeeded { .. }
                 | JobSighting::Failed { .. }
+                | JobSighting::Removed
                 | JobSighting::Gone => Ok(()),
             };
         }
         self.explain(run, &uid, &mut sighting).await;
         let by = self.replaced_by(run, &sighting);
+        if by.is_some() && jobs::is_there(&self.cluster, &self.key.namespace, run) {
+            // Its Pods have ended, and are not gone: whoever takes its place waits for that.
+            return Ok(());
+        }
         let started = jobs::started(&self.cluster, &self.key.namespace, run);
         let moved = self
             .transit(|live| {
@@ -76,7 +81,8 @@ impl Turn<'_> {
             }
             JobSighting::Suspended
             | JobSighting::Running { .. }
-            | JobSighting::Succeeded { .. } => {}
+            | JobSighting::Succeeded { .. }
+            | JobSighting::Removed => {}
         }
     }
 
@@ -84,7 +90,8 @@ impl Turn<'_> {
     fn replaced_by(&self, run: &Run, sighting: &JobSighting) -> Option<String> {
         let policy = self.trigger.plan.as_ref().ok()?.concurrency;
         let by = ledger::replacing(policy, &self.trigger.status, &run.id);
-        by.filter(|_| *sighting == JobSighting::Gone).map(|it| it.id.clone())
+        let is_removed = matches!(sighting, JobSighting::Removed | JobSighting::Gone);
+        by.filter(|_| is_removed).map(|it| it.id.clone())
     }
 
     async fn tell_outcome(&mut self, run: &Run, sighting: &JobSighting, by: Option<&str>) {
@@ -114,7 +121,7 @@ impl Turn<'_> {
                 let message = format!("Job {job} of source {} failed{took}: {message}", run.source);
                 (Severity::Warning, "JobFailed", message)
             }
-            JobSighting::Gone => {
+            JobSighting::Removed | JobSighting::Gone => {
                 self.ended(run, RunPhase::Deleted);
                 let source = &run.source;
                 if let Some(by) = by {

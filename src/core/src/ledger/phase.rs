@@ -30,6 +30,8 @@ pub enum JobSighting {
         at: Option<Timestamp>,
         message: String,
     },
+    /// It failed after it was deleted: its Pods were ended with it, which says nothing of the work.
+    Removed,
     /// A live read, not a watch, says that there is none, or one with another uid.
     Gone,
 }
@@ -134,7 +136,7 @@ pub fn observed(
         JobSighting::Running { started } => (RunPhase::Running, *started, None),
         JobSighting::Succeeded { at } => (RunPhase::Succeeded, *at, None),
         JobSighting::Failed { at, message } => (RunPhase::Failed, *at, Some(message.as_str())),
-        JobSighting::Gone => {
+        JobSighting::Removed | JobSighting::Gone => {
             (RunPhase::Deleted, None, Some("the Job was removed before it finished"))
         }
     };

@@ -228,6 +228,33 @@ fn a_job_is_seen_with_all_that_admission_and_ledger_need() {
     assert_eq!(view.sighting, JobSighting::Failed { at: None, message });
 }
 
+/// Pods that end with their Job may fail it before it is gone. What has failed keeps its failure, also where a
+/// TTL of 0 removes it at once, by another clock.
+#[test]
+fn a_failure_after_the_deletion_is_the_deletion() {
+    let seen = |kind: &str, deleted: Option<&str>, ttl: i32| {
+        let job: Job = serde_json::from_value(json!({
+            "metadata": { "name": "deploy-x", "deletionTimestamp": deleted },
+            "spec": { "template": {}, "ttlSecondsAfterFinished": ttl },
+            "status": { "conditions": [
+                { "type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:07Z" },
+            ]},
+        }))
+        .unwrap();
+        JobView::of(&job).sighting
+    };
+    let before = Some("2026-01-01T00:00:06Z");
+    let since = ["2026-01-01T00:00:07Z", "2026-01-01T00:00:08Z"].map(Some);
+
+    for (deleted, ttl) in [(None, 60), (since[0], 60), (since[1], 60), (before, 0)] {
+        let failed = seen("Failed", deleted, ttl);
+        assert!(matches!(failed, JobSighting::Failed { .. }), "{deleted:?} {ttl}");
+    }
+    assert_eq!(seen("Failed", before, 60), JobSighting::Removed);
+    assert!(matches!(seen("Complete", before, 60), JobSighting::Succeeded { .. }));
+    assert!(matches!(seen("FailureTarget", before, 60), JobSighting::Running { .. }));
+}
+
 #[test]
 fn a_server_that_asks_for_time_gets_it_and_a_gone_version_means_a_new_list() {
     let status = |json| serde_json::from_value(json).unwrap();

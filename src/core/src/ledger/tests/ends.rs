@@ -95,6 +95,17 @@ fn what_was_said_already_is_not_written_again() {
 }
 
 #[test]
+fn a_job_that_failed_of_its_removal_is_deleted() {
+    let (status, id) = with_run(RunPhase::Running);
+
+    let next = moved(observed(&status, &id, "job-uid", &JobSighting::Removed, at(9)));
+
+    assert_eq!(phases(&next), [RunPhase::Deleted]);
+    let why = next.runs[0].message.as_deref();
+    assert_eq!(why, Some("the Job was removed before it finished"));
+}
+
+#[test]
 fn a_job_that_the_ledger_does_not_hold_changes_nothing() {
     for phase in [RunPhase::Queued, RunPhase::Running, RunPhase::Succeeded, RunPhase::Expired] {
         let (status, id) = with_run(phase);
