@@ -7,7 +7,7 @@ use ger_api::status::{Run, RunPhase};
 use ger_api::{ScheduleTrigger, TriggerStatus, WebhookTrigger};
 use ger_core::names::{ClusterName, Commit, TriggerKey, TriggerKind};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::api::core::v1::{Event, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::GroupVersionKind;
@@ -287,6 +287,49 @@ impl Cluster {
     pub async fn present(&self) -> Vec<Job> {
         let listed = Api::<Job>::all(self.admin()).list(&ListParams::default()).await;
         listed.expect("Jobs can be listed").items
+    }
+
+    /// Keeps the Pod of a Job, which may be deleted, from being gone.
+    pub async fn hold_pod(&self, job: &str) -> String {
+        let pods: Api<Pod> = Api::namespaced(self.admin(), APPS);
+        let of_job = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={job}"));
+        let look = async || pods.list(&of_job).await.ok()?.items.pop()?.metadata.name;
+        let name = self.until(secs(10), "the Job has a Pod", look).await;
+        let held =
+            json!([{ "op": "add", "path": "/metadata/finalizers/-", "value": "story.test/holds" }]);
+        let held = Patch::Json::<()>(serde_json::from_value(held).expect("it is a patch"));
+        let held = pods.patch(&name, &PatchParams::default(), &held).await;
+        held.expect("a Pod takes a finalizer");
+        name
+    }
+
+    /// Fails a Job that is deleted and has its Pods still, as its controller may where their deletion is the first
+    /// it sees.
+    pub async fn fail_of_deletion(&self, job: &str) {
+        let jobs: Api<Job> = Api::namespaced(self.admin(), APPS);
+        let live = jobs.get(job).await.expect("the Job is there still");
+        let deleted = live.metadata.deletion_timestamp.expect("it was deleted");
+        let at = deleted.0 + secs(5);
+        let condition = |kind: &str| {
+            json!({
+                "type": kind, "status": "True", "lastProbeTime": at, "lastTransitionTime": at,
+                "reason": "BackoffLimitExceeded",
+                "message": "Job has reached the specified backoff limit",
+            })
+        };
+        let conditions = ["FailureTarget", "Failed"].map(condition);
+        let status = json!({ "status": { "failed": 1, "conditions": conditions } });
+        let params = PatchParams::default();
+        let failed = jobs.patch_status(job, &params, &Patch::Merge(status)).await;
+        failed.expect("such a status is taken");
+    }
+
+    /// Lets a Pod go that is kept and deleted.
+    pub async fn let_pod_go(&self, name: &str) {
+        let pods: Api<Pod> = Api::namespaced(self.admin(), APPS);
+        let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+        let free = pods.patch(name, &PatchParams::default(), &free).await;
+        free.expect("a Pod loses its finalizers");
     }
 
     /// The Events of a reason, as often as each was published.

@@ -1,6 +1,7 @@
-//! Who runs the Jobs? A kubelet in memory: it works on what was started, and remembers all it ever saw.
+//! Who runs the Jobs? The cluster's own Job controller makes their Pods and ends them; what their containers do is
+//! told here, and all Jobs that were ever seen are remembered.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,29 +9,51 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use ger_core::names::Commit;
-use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use kube::api::{Patch, PatchParams};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
-use kube_sandbox::Sandbox;
-use serde_json::{Value, json};
+use kube_sandbox::{Executor, Outcome, Run, Sandbox};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// Who it is in the audit.
 const NAME: &str = "kubelet";
 
-/// What becomes of a Job that was started.
+/// What a container takes to end that is asked to.
+const STOPS: Duration = Duration::from_secs(2);
+
+/// What becomes of the containers of Jobs that were started. Those that prepare succeed at once, unless they are
+/// named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
-    /// It succeeds after this.
+    /// They succeed after this.
     Succeeds(Duration),
-    /// It fails after this.
+    /// They fail after this, with code 1.
     Fails(Duration),
-    /// It runs until another kind of work is set.
+    /// They run until another kind of work is set.
     Lasts,
+    /// One ends like this after its time; the others run.
+    Ends(Duration, End),
+    /// One does not start, and is tried again as a kubelet does; the others run.
+    Waits(Wait),
+}
+
+/// How a container ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    pub container: &'static str,
+    pub code: i32,
+    pub reason: &'static str,
+    /// What it leaves as its last words.
+    pub message: &'static str,
+}
+
+/// Why a container does not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    pub container: &'static str,
+    pub reason: &'static str,
+    pub message: &'static str,
 }
 
 /// A Job that came to be, whether or not it is still there.
@@ -58,8 +81,6 @@ struct Shared {
     client: Client,
     work: watch::Sender<Work>,
     memory: Mutex<Memory>,
-    /// Where wall time and tokio's time meet.
-    start: (Timestamp, Instant),
 }
 
 impl fmt::Debug for Shared {
@@ -76,12 +97,11 @@ struct Memory {
 }
 
 impl Kubelet {
-    pub(crate) fn new(sandbox: &Sandbox, now: Timestamp) -> Self {
+    pub(crate) fn new(sandbox: &Sandbox) -> Self {
         let shared = Shared {
             client: Client::new(sandbox.client_router(NAME), "default"),
             work: watch::Sender::new(Work::Succeeds(Duration::from_secs(1))),
             memory: Mutex::default(),
-            start: (now, Instant::now()),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -101,76 +121,17 @@ impl Kubelet {
         self.lock().most
     }
 
-    pub(crate) async fn run(self) {
+    /// Remembers Jobs until it is dropped.
+    pub(crate) async fn watch(self) {
         let jobs: Api<Job> = Api::all(self.shared.client.clone());
         let mut events = pin!(watcher(jobs, watcher::Config::default()));
-        let mut working = JoinSet::new();
-        let mut begun = BTreeSet::new();
-        loop {
-            tokio::select! {
-                event = events.next() => {
-                    let Some(event) = event else { return };
-                    let Some(job) = self.observe(event) else { continue };
-                    if begun.insert(job.metadata.uid.clone()) {
-                        working.spawn(self.clone().work(job));
-                    }
-                }
-                Some(_) = working.join_next() => {}
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::Apply(job) | Event::InitApply(job)) => self.lock().note(&job),
+                Ok(Event::Delete(job)) => self.lock().gone(&job),
+                Ok(Event::Init | Event::InitDone) | Err(_) => {}
             }
         }
-    }
-
-    /// Remembers what is seen, and gives a Job that is to be worked on.
-    fn observe(&self, event: Result<Event<Job>, watcher::Error>) -> Option<Job> {
-        match event.ok()? {
-            Event::Apply(job) | Event::InitApply(job) => {
-                let runs = self.lock().note(&job);
-                runs.then_some(job)
-            }
-            Event::Delete(job) => {
-                self.lock().gone(&job);
-                None
-            }
-            Event::Init | Event::InitDone => None,
-        }
-    }
-
-    async fn work(self, job: Job) {
-        let start = self.now();
-        let status = json!({ "startTime": start, "active": 1 });
-        self.write(&job, status).await;
-        let mut work = self.shared.work.subscribe();
-        let begun = Instant::now();
-        loop {
-            let now = *work.borrow_and_update();
-            let takes = match now {
-                Work::Succeeds(takes) | Work::Fails(takes) => takes,
-                Work::Lasts => Duration::MAX,
-            };
-            let left = takes.saturating_sub(begun.elapsed());
-            tokio::select! {
-                changed = work.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(left) => {
-                    self.write(&job, finished(now, start, self.now())).await;
-                    return;
-                }
-            }
-        }
-    }
-
-    /// What cannot be written is of a Job that is gone.
-    async fn write(&self, job: &Job, status: Value) {
-        let name = job.metadata.name.as_deref().unwrap_or_default();
-        let namespace = job.metadata.namespace.as_deref().unwrap_or_default();
-        let jobs: Api<Job> = Api::namespaced(self.shared.client.clone(), namespace);
-        let patch = json!({ "metadata": { "uid": job.metadata.uid }, "status": status });
-        drop(jobs.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await);
-    }
-
-    fn now(&self) -> Timestamp {
-        let (wall, origin) = self.shared.start;
-        let now = wall.checked_add(origin.elapsed()).unwrap_or(wall);
-        Timestamp::from_second(now.as_second()).unwrap_or(now)
     }
 
     fn lock(&self) -> MutexGuard<'_, Memory> {
@@ -178,9 +139,57 @@ impl Kubelet {
     }
 }
 
+impl Executor for Kubelet {
+    fn run(&self, run: Run) -> impl Future<Output = Outcome> + Send + 'static {
+        live(self.shared.work.subscribe(), run)
+    }
+}
+
+async fn live(mut work: watch::Receiver<Work>, run: Run) -> Outcome {
+    let name = run.container.name.as_str();
+    let first = *work.borrow();
+    if let Work::Waits(wait) = first
+        && wait.container == name
+    {
+        return Outcome::waits(wait.reason, wait.message);
+    }
+    run.starts();
+    let begun = Instant::now();
+    loop {
+        let now = *work.borrow_and_update();
+        let (takes, outcome) = fate(now, &run);
+        let left = takes.saturating_sub(begun.elapsed());
+        tokio::select! {
+            biased;
+            () = run.asked_to_stop() => {
+                sleep(STOPS).await;
+                return Outcome::exit(143);
+            }
+            // Nobody says any more what becomes of it.
+            changed = work.changed() => if changed.is_err() { return Outcome::exit(143) },
+            () = sleep(left) => return outcome,
+        }
+    }
+}
+
+/// How long a container takes, and what then becomes of it.
+fn fate(work: Work, run: &Run) -> (Duration, Outcome) {
+    let name = run.container.name.as_str();
+    let spec = run.pod.spec.as_ref();
+    let mut prepares = spec.into_iter().flat_map(|it| &it.init_containers).flatten();
+    match work {
+        Work::Ends(takes, end) if end.container == name => {
+            (takes, Outcome::exit(end.code).because(end.reason, end.message))
+        }
+        _ if prepares.any(|it| it.name == name) => (Duration::ZERO, Outcome::exit(0)),
+        Work::Succeeds(takes) => (takes, Outcome::exit(0)),
+        Work::Fails(takes) => (takes, Outcome::exit(1)),
+        Work::Lasts | Work::Ends(..) | Work::Waits(_) => (Duration::MAX, Outcome::exit(0)),
+    }
+}
+
 impl Memory {
-    /// Whether the Job is started and not finished.
-    fn note(&mut self, job: &Job) -> bool {
+    fn note(&mut self, job: &Job) {
         let uid = job.metadata.uid.clone().unwrap_or_default();
         let index = self.jobs.iter().position(|it| it.uid == uid).unwrap_or_else(|| {
             self.jobs.push(seen(job));
@@ -193,10 +202,8 @@ impl Memory {
             self.starts += 1;
             known.started = Some(self.starts);
         }
-        let runs = !is_suspended && !known.is_finished;
         let running = |it: &&Seen| it.started.is_some() && !it.is_finished && !it.is_gone;
         self.most = self.most.max(self.jobs.iter().filter(running).count());
-        runs
     }
 
     fn gone(&mut self, job: &Job) {
@@ -232,29 +239,4 @@ fn is_finished(job: &Job) -> bool {
     let conditions = job.status.as_ref().and_then(|it| it.conditions.as_ref());
     let ends = |kind: &str| kind == "Complete" || kind == "Failed";
     conditions.into_iter().flatten().any(|it| ends(&it.type_) && it.status == "True")
-}
-
-fn finished(work: Work, start: Timestamp, now: Timestamp) -> Value {
-    let condition = |kind: &str, reason: &str| {
-        json!({
-            "type": kind, "status": "True", "reason": reason, "message": reason,
-            "lastProbeTime": now, "lastTransitionTime": now,
-        })
-    };
-    match work {
-        Work::Fails(_) => json!({
-            "startTime": start, "active": null, "failed": 1,
-            "conditions": [
-                condition("FailureTarget", "BackoffLimitExceeded"),
-                condition("Failed", "BackoffLimitExceeded"),
-            ],
-        }),
-        Work::Succeeds(_) | Work::Lasts => json!({
-            "startTime": start, "active": null, "succeeded": 1, "completionTime": now,
-            "conditions": [
-                condition("SuccessCriteriaMet", "CompletionsReached"),
-                condition("Complete", "CompletionsReached"),
-            ],
-        }),
-    }
 }

@@ -227,3 +227,11 @@ pub fn secret(name: &str, key: &str, value: &str) -> Value {
         "metadata": { "name": name, "namespace": APPS }, "stringData": { key: value },
     })
 }
+
+/// An account for the Pods of Jobs.
+pub fn service_account(namespace: &str, name: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "ServiceAccount",
+        "metadata": { "name": name, "namespace": namespace },
+    })
+}

@@ -131,9 +131,10 @@ impl Builder {
             if name == "hub" {
                 now = wall(&sandbox).await;
             }
-            let kubelet = Kubelet::new(&sandbox, now);
-            background.spawn(sandbox.controllers().without_jobs().run());
-            background.spawn(kubelet.clone().run());
+            let kubelet = Kubelet::new(&sandbox);
+            background.spawn(sandbox.run_controllers());
+            background.spawn(sandbox.run_pods(kubelet.clone()));
+            background.spawn(kubelet.clone().watch());
             let site = Site { sandbox, kubelet };
             site.sandbox.enforce_rbac();
             if !self.bare.iter().any(|it| it == name) {

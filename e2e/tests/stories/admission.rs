@@ -204,9 +204,14 @@ fn a_job_that_waited_long_starts_with_a_new_token_or_not_at_all() {
         let fleet = Fleet::builder().max_running(1).waiting(mins(600)).start().await;
         let hub = fleet.hub();
         hub.work(Work::Lasts);
-        queue(&fleet, &hub, 1).await;
-        let repo = fleet.repo("app");
-        let commit = repo.push();
+        // Unless its Action says otherwise, a Job that lasts is ended after an hour.
+        let mut long = action("long");
+        long["spec"]["actionJob"] = json!({ "activeDeadlineSeconds": 7200 });
+        hub.put(&long).await;
+        let (busy, repo) = (fleet.repo("busy"), fleet.repo("app"));
+        let (before, commit) = (busy.push(), repo.push());
+        let holds = hub.apply(&trigger("busy").running("long").watching(&busy)).await;
+        hub.until_run(&holds, &before, RunPhase::Running).await;
         of_app(&hub, &repo).await;
         let deploy = hub.apply(&trigger("deploy").every("1h").named("app").alone()).await;
         let run = hub.until_run(&deploy, &commit, RunPhase::Queued).await;

@@ -1,13 +1,9 @@
 //! What becomes of a run while an earlier one of its source is not finished? `concurrencyPolicy`.
 
-use e2e::objects::{APPS, Trigger};
+use e2e::objects::Trigger;
 use e2e::{Cluster, Fleet, Repo, Work, mins, secs, story, trigger};
 use ger_api::status::{Run, RunPhase};
 use ger_core::names::{Commit, TriggerKey};
-use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
-use serde_json::{Value, json};
 
 /// A trigger whose first run lasts.
 struct Ground {
@@ -128,45 +124,30 @@ fn a_policy_is_about_one_source() {
     });
 }
 
-/// A Pod of a Job that does not go before its finalizer does.
-async fn holding_pod(hub: &Cluster, job: &str, uid: &str) -> Api<Pod> {
-    let pods: Api<Pod> = Api::namespaced(hub.admin(), APPS);
-    let pod: Value = json!({
-        "metadata": {
-            "name": "holds", "finalizers": ["story.test/holds"],
-            "ownerReferences": [{
-                "apiVersion": "batch/v1", "kind": "Job", "name": job, "uid": uid,
-                "controller": true, "blockOwnerDeletion": true,
-            }],
-        },
-        "spec": { "containers": [{ "name": "c", "image": "i" }] },
-    });
-    pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
-    pods
-}
-
 /// `Replace`: the old Job goes with its Pods, and only then the new one comes.
 #[test]
 fn a_replaced_job_is_gone_before_the_next_one_comes() {
     story!(Virtual, async {
         let it = Ground::new("Replace").await;
         let old = it.run_of(&it.first).await.unwrap();
-        let pods =
-            holding_pod(&it.hub, old.job.as_ref().unwrap(), old.job_uid.as_ref().unwrap()).await;
+        let job = old.job.unwrap();
+        let pod = it.hub.hold_pod(&job).await;
 
         let second = it.repo.push();
         let next = it.recorded(&second).await;
-        it.fleet.pass(mins(1)).await;
+        it.fleet.pass(secs(30)).await;
+        it.hub.fail_of_deletion(&job).await;
+        it.fleet.pass(secs(30)).await;
         assert_eq!(it.hub.jobs_for(&second).await.len(), 0, "a Pod of the old Job is still there");
         assert_eq!(it.run_of(&second).await.unwrap().phase, RunPhase::Pending);
-        let let_go = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
-        pods.patch("holds", &PatchParams::default(), &let_go).await.unwrap();
+        it.hub.let_pod_go(&pod).await;
 
         it.hub.until_run(&it.deploy, &second, RunPhase::Running).await;
         let replaced = it.hub.until_run(&it.deploy, &it.first, RunPhase::Deleted).await;
         assert_eq!(replaced.message, Some(format!("Replaced: run {} takes its place", next.id)));
-        assert_eq!(it.hub.events("JobDeleted").await.len(), 0);
-        assert_eq!(it.hub.events("JobReplaced").await.len(), 1);
+        for (reason, count) in [("JobFailed", 0), ("JobDeleted", 0), ("JobReplaced", 1)] {
+            assert_eq!(it.hub.events(reason).await.len(), count, "{reason}");
+        }
         assert_eq!(it.hub.kubelet().most_at_once(), 1);
     });
 }
@@ -177,15 +158,13 @@ fn the_newest_of_many_takes_the_place() {
     story!(Virtual, async {
         let it = Ground::new("Replace").await;
         let old = it.run_of(&it.first).await.unwrap();
-        let pods =
-            holding_pod(&it.hub, old.job.as_ref().unwrap(), old.job_uid.as_ref().unwrap()).await;
+        let pod = it.hub.hold_pod(old.job.as_ref().unwrap()).await;
         let second = it.repo.push();
         it.recorded(&second).await;
         let third = it.repo.push();
         it.recorded(&third).await;
 
-        let let_go = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
-        pods.patch("holds", &PatchParams::default(), &let_go).await.unwrap();
+        it.hub.let_pod_go(&pod).await;
 
         it.hub.until_run(&it.deploy, &third, RunPhase::Running).await;
         assert_eq!(it.run_of(&second).await.unwrap().phase, RunPhase::Skipped);

@@ -1,6 +1,6 @@
 //! What do objects do that nobody should have written? They harm themselves alone.
 
-use e2e::objects::{ACTION, APPS};
+use e2e::objects::{ACTION, APPS, service_account};
 use e2e::{Cluster, Fleet, Work, action, git_repo, mins, secs, story, trigger};
 use ger_api::status::RunPhase;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -228,6 +228,7 @@ fn c4_a_cluster_action_works_in_its_trigger_s_namespace() {
         let fleet = Fleet::builder().start().await;
         let (hub, repo) = (fleet.hub(), fleet.repo("app"));
         hub.create_namespace("team").await;
+        hub.put(&service_account("team", "deployer")).await;
         let job = json!({ "serviceAccount": "deployer", "labels": { "namespace": "kube-system" } });
         hub.put(&json!({
             "apiVersion": API, "kind": "ClusterAction", "metadata": { "name": "shared" },

@@ -1,13 +1,14 @@
 //! How did it end, and why? What a Job and its Pods say stands in the trigger's status, in an Event, and in a
 //! condition while it can be mended.
 
-use e2e::objects::APPS;
+use e2e::kubelet::{End, Wait};
+use e2e::objects::{ACTION, APPS, action, git_repo, service_account};
 use e2e::{Cluster, Fleet, Repo, Work, mins, secs, story, trigger};
 use ger_api::status::{Run, RunPhase};
 use ger_core::names::{Commit, TriggerKey};
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::batch::v1::Job;
 use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 /// A trigger with a Job that runs.
@@ -22,83 +23,39 @@ struct Ground {
 
 impl Ground {
     async fn new(fleet: Fleet) -> Self {
+        Self::with(fleet, Work::Lasts, &action(ACTION)).await
+    }
+
+    async fn with(fleet: Fleet, work: Work, action: &Value) -> Self {
         let (hub, repo) = (fleet.hub(), fleet.repo("app"));
-        hub.work(Work::Lasts);
+        hub.work(work);
         let commit = repo.push();
-        let deploy = hub.apply(&trigger("deploy").watching(&repo)).await;
+        hub.put(&git_repo(&repo)).await;
+        hub.put(action).await;
+        let deploy = hub.apply(&trigger("deploy").named(repo.name()).alone()).await;
         let run = hub.until_run(&deploy, &commit, RunPhase::Running).await;
         Self { fleet, hub, repo, deploy, commit, run }
     }
 
-    /// Makes the Pod that a Job controller would, with these statuses of cloner and worker.
-    async fn pod(&self, cloner: &Value, worker: &Value) {
-        let pods: Api<Pod> = Api::namespaced(self.hub.admin(), APPS);
-        if pods.get_opt("worker").await.unwrap().is_none() {
-            let pod = json!({
-                "metadata": {
-                    "name": "worker", "labels": { "git-events-runner.rs/run-id": self.run.id },
-                    "ownerReferences": [{
-                        "apiVersion": "batch/v1", "kind": "Job", "controller": true,
-                        "name": self.run.job, "uid": self.run.job_uid,
-                    }],
-                },
-                "spec": {
-                    "initContainers": [{
-                        "name": "action-cloner", "image": "cloner:1",
-                        "env": [{ "name": "GER_CLONE_URI", "value": "u" }],
-                    }],
-                    "containers": [{ "name": "action-worker", "image": "worker:1" }],
-                },
-            });
-            let pod = serde_json::from_value(pod).unwrap();
-            pods.create(&PostParams::default(), &pod).await.unwrap();
-        }
-        let status = |name: &str, state: &Value| {
-            json!([{
-                "name": name, "state": state, "image": format!("{name}:1"), "imageID": "",
-                "ready": false, "restartCount": 0,
-            }])
-        };
-        let status = json!({ "status": {
-            "initContainerStatuses": status("action-cloner", cloner),
-            "containerStatuses": status("action-worker", worker),
-        }});
-        let params = PatchParams::default();
-        pods.patch_status("worker", &params, &Patch::Merge(status)).await.unwrap();
-    }
-
-    /// Says something about the Job, as the Job controller does.
-    async fn event(&self, reason: &str, message: &str) {
-        let events: Api<Event> = Api::namespaced(self.hub.admin(), APPS);
-        let event = json!({
-            "metadata": { "name": format!("about.{}", reason.to_lowercase()) },
-            "involvedObject": {
-                "apiVersion": "batch/v1", "kind": "Job", "namespace": APPS,
-                "name": self.run.job, "uid": self.run.job_uid,
-            },
-            "reason": reason, "message": message, "type": "Normal",
-            "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:00:00Z",
-        });
-        let event = serde_json::from_value(event).unwrap();
-        events.create(&PostParams::default(), &event).await.unwrap();
-    }
-
-    async fn fails(&self) -> String {
-        self.hub.work(Work::Fails(secs(1)));
+    async fn failure(&self) -> String {
         let failed = self.hub.until_run(&self.deploy, &self.commit, RunPhase::Failed).await;
         failed.message.unwrap()
     }
+
+    async fn is_ready(&self) {
+        let mended = async || {
+            let ready = self.hub.condition(&self.deploy, "Ready").await;
+            ready.filter(|it| it.status == "True").map(drop)
+        };
+        self.hub.until(mins(8), "the trigger is ready again", mended).await;
+    }
 }
 
-fn ended(code: i32, reason: &str, message: &str) -> Value {
-    json!({ "terminated": {
-        "exitCode": code, "reason": reason, "message": message,
-        "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:01Z",
-    }})
-}
-
-fn waits(reason: &str, message: &str) -> Value {
-    json!({ "waiting": { "reason": reason, "message": message } })
+fn ends(
+    container: &'static str,
+    (code, reason, message): (i32, &'static str, &'static str),
+) -> Work {
+    Work::Ends(secs(5), End { container, code, reason, message })
 }
 
 /// Why it failed is in the status and in one Event, and what the worker printed is in neither.
@@ -106,9 +63,9 @@ fn waits(reason: &str, message: &str) -> Value {
 fn a_worker_that_fails_says_with_which_code() {
     story!(Virtual, async {
         let it = Ground::new(Fleet::builder().start().await).await;
-        it.pod(&ended(0, "Completed", ""), &ended(3, "Error", "password=hunter2")).await;
+        it.hub.work(ends("action-worker", (3, "Error", "password=hunter2")));
 
-        let message = it.fails().await;
+        let message = it.failure().await;
 
         assert_eq!(message, "ExitCode: container action-worker ended with code 3");
         let events = it.hub.events("JobFailed").await;
@@ -124,11 +81,13 @@ fn a_worker_that_fails_says_with_which_code() {
 #[test]
 fn a_clone_that_fails_says_why() {
     story!(Virtual, async {
-        let it = Ground::new(Fleet::builder().start().await).await;
         let log = "asks for the commit\ngitrepo-cloner: cannot clone: git.test is not there\n";
-        it.pod(&ended(1, "Error", log), &waits("PodInitializing", "")).await;
+        let work = ends("action-cloner", (1, "Error", log));
+        let fleet = Fleet::builder().start().await;
 
-        assert_eq!(it.fails().await, "CloneFailed: cannot clone: git.test is not there");
+        let it = Ground::with(fleet, work, &action(ACTION)).await;
+
+        assert_eq!(it.failure().await, "CloneFailed: cannot clone: git.test is not there");
     });
 }
 
@@ -136,9 +95,9 @@ fn a_clone_that_fails_says_why() {
 fn a_worker_that_takes_too_much_memory_says_so() {
     story!(Virtual, async {
         let it = Ground::new(Fleet::builder().start().await).await;
-        it.pod(&ended(0, "Completed", ""), &ended(137, "OOMKilled", "")).await;
+        it.hub.work(ends("action-worker", (137, "OOMKilled", "")));
 
-        assert!(it.fails().await.starts_with("OOMKilled: container action-worker"));
+        assert!(it.failure().await.starts_with("OOMKilled: container action-worker"));
     });
 }
 
@@ -147,7 +106,7 @@ fn a_worker_that_takes_too_much_memory_says_so() {
 fn a_job_that_succeeds_is_told_once() {
     story!(Virtual, async {
         let it = Ground::new(Fleet::builder().start().await).await;
-        it.hub.work(Work::Succeeds(secs(90)));
+        it.hub.work(Work::Succeeds(secs(60)));
 
         it.hub.until_run(&it.deploy, &it.commit, RunPhase::Succeeded).await;
         it.fleet.pass(mins(5)).await;
@@ -163,22 +122,18 @@ fn a_job_that_succeeds_is_told_once() {
 #[test]
 fn an_image_that_does_not_come_is_said_while_the_job_runs() {
     story!(Virtual, async {
-        let it = Ground::new(Fleet::builder().start().await).await;
-        let pull = waits("ImagePullBackOff", "Back-off pulling image \"worker:1\"");
-        it.pod(&ended(0, "Completed", ""), &pull).await;
+        let (container, reason) = ("action-worker", "ErrImagePull");
+        let pull = Wait { container, reason, message: "worker:1: not found" };
+        let fleet = Fleet::builder().start().await;
+        let it = Ground::with(fleet, Work::Waits(pull), &action(ACTION)).await;
 
         let ready = it.hub.until_condition(&it.deploy, ("Ready", "False", "ImagePull")).await;
         assert!(ready.message.contains("worker:1"), "{}", ready.message);
         it.fleet.pass(mins(15)).await;
         assert_eq!(it.hub.events("ImagePull").await.len(), 1);
 
-        let runs = json!({ "running": { "startedAt": "2026-01-01T00:00:00Z" } });
-        it.pod(&ended(0, "Completed", ""), &runs).await;
-        let mended = async || {
-            let ready = it.hub.condition(&it.deploy, "Ready").await;
-            ready.filter(|it| it.status == "True").map(drop)
-        };
-        it.hub.until(mins(3), "the trigger is ready again", mended).await;
+        it.hub.work(Work::Lasts);
+        it.is_ready().await;
     });
 }
 
@@ -186,10 +141,10 @@ fn an_image_that_does_not_come_is_said_while_the_job_runs() {
 #[test]
 fn a_service_account_that_is_missing_is_said() {
     story!(Virtual, async {
-        let it = Ground::new(Fleet::builder().start().await).await;
-        let why = "Error creating: pods \"deploy-\" is forbidden: error looking up service account \
-                   apps/deployer: serviceaccount \"deployer\" not found";
-        it.event("FailedCreate", why).await;
+        let mut action = action(ACTION);
+        action["spec"]["actionJob"] = json!({ "serviceAccount": "deployer" });
+        let fleet = Fleet::builder().start().await;
+        let it = Ground::with(fleet, Work::Lasts, &action).await;
 
         let ready =
             it.hub.until_condition(&it.deploy, ("Ready", "False", "ServiceAccountMissing")).await;
@@ -197,6 +152,9 @@ fn a_service_account_that_is_missing_is_said() {
         assert!(ready.message.contains("deployer"), "{}", ready.message);
         let run = it.hub.until_run(&it.deploy, &it.commit, RunPhase::Running).await;
         assert!(run.message.unwrap().starts_with("ServiceAccountMissing: "));
+        it.hub.put(&service_account(APPS, "deployer")).await;
+        it.hub.work(Work::Succeeds(secs(1)));
+        it.hub.until_run(&it.deploy, &it.commit, RunPhase::Succeeded).await;
     });
 }
 
@@ -207,7 +165,6 @@ fn an_outcome_survives_a_job_that_went_while_nobody_looked() {
         let it = Ground::new(Fleet::builder().ttl(secs(2)).start().await).await;
         it.fleet.stop("replica-1").await;
         it.hub.work(Work::Succeeds(secs(1)));
-        it.event("Completed", "Job completed").await;
         let gone = async || it.hub.present().await.is_empty().then_some(());
         it.hub.until(mins(1), "the Job is gone", gone).await;
 
@@ -240,6 +197,32 @@ fn a_job_that_somebody_deletes_is_recorded_so() {
         it.hub.work(Work::Succeeds(secs(1)));
         let next = it.repo.push();
         it.hub.until_run(&it.deploy, &next, RunPhase::Succeeded).await;
+    });
+}
+
+/// The same where its Pods go first, whether Kubernetes fails it meanwhile or not.
+#[test]
+fn a_job_that_is_deleted_with_its_pods_first_did_not_fail() {
+    story!(Virtual, async {
+        let it = Ground::new(Fleet::builder().start().await).await;
+        let (jobs, job) =
+            (Api::<Job>::namespaced(it.hub.admin(), APPS), it.run.job.clone().unwrap());
+        let pod = it.hub.hold_pod(&job).await;
+
+        jobs.delete(&job, &DeleteParams::foreground()).await.unwrap();
+        it.fleet.pass(secs(10)).await;
+        let waiting = jobs.get(&job).await.unwrap().status.unwrap();
+        it.hub.fail_of_deletion(&job).await;
+        it.hub.until_run(&it.deploy, &it.commit, RunPhase::Deleted).await;
+        it.hub.let_pod_go(&pod).await;
+
+        it.fleet.pass(mins(5)).await;
+        let conditions = waiting.conditions.unwrap_or_default();
+        assert!(conditions.iter().all(|it| it.type_ == "Suspended"), "{conditions:?}");
+        assert_eq!((waiting.failed, waiting.terminating), (None, Some(0)));
+        assert!(it.hub.present().await.is_empty());
+        assert_eq!(it.hub.events("JobDeleted").await.len(), 1);
+        assert_eq!(it.hub.events("JobFailed").await.len(), 0);
     });
 }
 

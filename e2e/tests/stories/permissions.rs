@@ -97,6 +97,7 @@ fn a_life_with_everything_in_it() {
         fleet.pass(mins(70)).await;
         for cluster in &clusters {
             what_waits_is_taken_back_or_renewed(&fleet, cluster).await;
+            what_somebody_deletes_is_asked_about(&fleet, cluster).await;
             what_the_original_left_is_taken_over(cluster).await;
         }
         fleet.stop(&replica(&fleet)).await;
@@ -136,6 +137,21 @@ async fn what_waits_is_taken_back_or_renewed(fleet: &Fleet, cluster: &Cluster) {
     cluster.work(Work::Succeeds(secs(1)));
     let app = fleet.repo(&format!("{}-app", cluster.name()));
     cluster.done_for(&app.head("main").unwrap(), mins(2)).await;
+}
+
+/// What was said of a Job may tell how it ended that somebody deletes while it runs.
+async fn what_somebody_deletes_is_asked_about(fleet: &Fleet, cluster: &Cluster) {
+    cluster.work(Work::Lasts);
+    let lost = fleet.repo(&format!("{}-lost", cluster.name()));
+    let commit = lost.push();
+    let deploy = cluster.apply(&trigger("lost").watching(&lost)).await;
+    let run = cluster.until_run(&deploy, &commit, RunPhase::Running).await;
+    let job = json!({
+        "apiVersion": "batch/v1", "kind": "Job",
+        "metadata": { "name": run.job, "namespace": APPS },
+    });
+    cluster.delete(&job).await;
+    cluster.until_run(&deploy, &commit, RunPhase::Deleted).await;
 }
 
 async fn what_the_original_left_is_taken_over(cluster: &Cluster) {
