@@ -1,6 +1,7 @@
 //! Does a webhook that was accepted become its run, once, whatever happens; and is everything else refused?
 
 mod attacks;
+mod crowd;
 mod floods;
 mod forges;
 mod rules;

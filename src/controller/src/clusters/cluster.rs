@@ -27,6 +27,7 @@ struct Inner {
     /// On what its notices are published: the Secret of a spoke, the namespace of the hub.
     about: ObjectReference,
     requests: Client,
+    calls: Client,
     watches: Client,
     stores: Stores,
     board: Mutex<Board>,
@@ -53,6 +54,11 @@ impl Cluster {
     /// For requests: limited in time, and never repeated behind the caller's back.
     pub fn client(&self) -> &Client {
         &self.inner.requests
+    }
+
+    /// The same for what a webhook's caller waits for: none of the other requests holds it up.
+    pub fn client_for_calls(&self) -> &Client {
+        &self.inner.calls
     }
 
     pub fn state(&self) -> State {
@@ -82,6 +88,7 @@ impl Cluster {
         let inner = Inner {
             name,
             about,
+            calls: wire.client(clients.requests.clone(), Use::Calls),
             requests: wire.client(clients.requests, Use::Requests),
             watches: wire.client(clients.watches, Use::Watches),
             stores: Stores::default(),

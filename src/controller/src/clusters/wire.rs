@@ -43,6 +43,7 @@ struct Inner {
     cluster: ClusterName,
     metrics: Metrics,
     pace: Pace,
+    calls: Pace,
     response_bytes: usize,
     last_contact: Mutex<Instant>,
     refused: Mutex<BTreeMap<Asked, Instant>>,
@@ -54,6 +55,8 @@ struct Inner {
 pub(super) enum Use {
     /// Short requests, whose pace is limited.
     Requests,
+    /// Short requests that a webhook's caller waits for: they wait for none of the others, however many.
+    Calls,
     /// Lists and watches: one of each kind at a time.
     Watches,
 }
@@ -64,6 +67,7 @@ impl Wire {
             cluster,
             metrics,
             pace: Pace::new(limits.requests_in_flight, limits.requests_per_second),
+            calls: Pace::at_once(limits.requests_in_flight),
             response_bytes: limits.response_bytes,
             last_contact: Mutex::new(Instant::now()),
             refused: Mutex::default(),
@@ -112,6 +116,7 @@ impl Wire {
         let asked = Asked::of(&request);
         let place = match to {
             Use::Requests => Some(self.inner.pace.enter().await),
+            Use::Calls => Some(self.inner.calls.enter().await),
             Use::Watches => None,
         };
         let answer = client.send(request).await;

@@ -249,7 +249,7 @@ async fn write_once(
         return Ok(vec![Outcome::Gone; calls.len()]);
     };
     let now = fleet.clock.now();
-    let swapped = swap(cluster.client(), key, &fleet.metrics, |live| {
+    let swapped = swap(cluster.client_for_calls(), key, &fleet.metrics, |live| {
         let Some(plan) = live.plan.as_ref().ok().filter(|_| !live.is_leaving) else {
             return Step::Leave(None);
         };
@@ -262,7 +262,11 @@ async fn write_once(
             None => Step::Leave(Some((called.taken, Vec::new()))),
         }
     });
-    let swapped = swapped.await?;
+    let swapped = swapped.await.inspect_err(|error| {
+        if matches!(error, Error::Pruned { .. }) {
+            cluster.doubt_crds();
+        }
+    })?;
     let Some((taken, new)) = swapped.outcome else {
         let outcome = if swapped.trigger.is_leaving {
             Outcome::Gone

@@ -76,7 +76,7 @@ impl Secrets {
         if let Some(Doubt::Failed(error)) = self.doubt(place) {
             return Err(error);
         }
-        let reading = self.cache.values(cluster.client(), place, Purpose::Webhook);
+        let reading = self.cache.values(cluster.client_for_calls(), place, Purpose::Webhook);
         let read = match tokio::time::timeout(LONGEST, reading).await {
             Ok(read) => read.map_err(|source| Unreadable::Failed { source }),
             Err(_) => Err(Unreadable::Silent),
@@ -100,7 +100,7 @@ impl Secrets {
         }
         self.remember(place, Doubt::Renewed);
         self.cache.forget(place, known);
-        let reading = self.cache.values(cluster.client(), place, Purpose::Webhook);
+        let reading = self.cache.values(cluster.client_for_calls(), place, Purpose::Webhook);
         let renewed = tokio::time::timeout(LONGEST, reading).await.ok()?.ok()?;
         let are_same = renewed.len() == known.len()
             && renewed
