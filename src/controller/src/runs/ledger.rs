@@ -117,14 +117,16 @@ async fn swap_kind<K: Kind, T>(
         *object.status_slot() = Some(status.clone());
         let params =
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        // A schema that drops our fields would keep the commit and lose the run. So what records a run
-        // is tried first, and written only when all of it would be kept.
-        let is_tried = status.sequence == trigger.status.sequence;
+        // A schema that drops our fields would keep the commit and lose the run. So what moves a source's
+        // record for a new run is tried first, and written only when all of it would be kept. A request
+        // moves none: its caller, who waits, hears of it where it is dropped.
+        let moves_a_record = status.sequence != trigger.status.sequence
+            && status.checked_sources != trigger.status.checked_sources;
         let trial = PostParams { dry_run: true, ..params.clone() };
-        let tried = if is_tried {
-            None
-        } else {
+        let tried = if moves_a_record {
             Some(api.replace_status(&key.name, &trial, &object).await)
+        } else {
+            None
         };
         let written = match tried {
             Some(Ok(tried)) if !holds(&Trigger::of(key, &tried).status, &status) => {
