@@ -1,45 +1,13 @@
 //! How often may it be called? Token buckets, of this replica alone, and bounded: for what exists, and
-//! for so many addresses.
+//! for so many addresses. A call that one of them refuses uses up nothing of the others.
 
-use std::collections::hash_map::RandomState;
-use std::hash::Hash;
+mod buckets;
+
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ger_core::webhook::Rate;
-use governor::clock::Clock;
-use governor::middleware::{NoOpMiddleware, StateInformationMiddleware, StateSnapshot};
-use governor::state::keyed::HashMapStateStore;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
-use tokio::time::Instant;
-
+use self::buckets::{Buckets, Ticks, Token};
 use crate::config::WebhookLimits;
-
-/// Buckets of one kind. A trigger's or a source's is there only if it is; addresses are strangers'.
-const MOST: usize = 65_536;
-/// Buckets that are full again are dropped after this many questions.
-const TIDY_EVERY: u64 = 16_384;
-
-type Informed = StateInformationMiddleware;
-type Direct = RateLimiter<NotKeyed, InMemoryState, Ticks, Informed>;
-type Keyed<K> = RateLimiter<K, HashMapStateStore<K, RandomState>, Ticks, Informed>;
-
-type Uninformed<K> =
-    RateLimiter<K, HashMapStateStore<K, RandomState>, Ticks, NoOpMiddleware<Duration>>;
-
-/// Tokio's clock: it stands still where a test's time does.
-#[derive(Clone, Debug)]
-struct Ticks(Instant);
-
-impl Clock for Ticks {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-}
 
 /// A limit, after a call was counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,30 +22,20 @@ pub(super) struct Seen {
 
 /// All limits of the replica.
 pub(super) struct Limits {
-    global: Option<(Rate, Direct)>,
+    global: Option<Buckets<()>>,
     caller: Option<Buckets<IpAddr>>,
     trigger: Option<Buckets<String>>,
     source: Option<Buckets<String>>,
-    ticks: Ticks,
-}
-
-struct Buckets<K: Hash + Eq + Clone> {
-    rate: Rate,
-    limiter: Keyed<K>,
-    /// What finds no room shares one.
-    overflow: Direct,
-    asked: AtomicU64,
 }
 
 impl Limits {
     pub(super) fn new(limits: &WebhookLimits) -> Self {
-        let ticks = Ticks(Instant::now());
+        let ticks = Ticks::begin();
         Self {
-            global: limits.global.map(|it| (it, direct(it, &ticks))),
+            global: limits.global.map(|it| Buckets::new(it, &ticks)),
             caller: limits.caller.map(|it| Buckets::new(it, &ticks)),
             trigger: limits.trigger.map(|it| Buckets::new(it, &ticks)),
             source: limits.source.map(|it| Buckets::new(it, &ticks)),
-            ticks,
         }
     }
 
@@ -85,24 +43,31 @@ impl Limits {
     /// exceeded.
     pub(super) fn arrive(&self, caller: Option<IpAddr>) -> Result<Option<Seen>, Seen> {
         let of_caller = self.caller.as_ref().zip(caller);
-        let of_caller = of_caller.map(|(it, caller)| it.count(&network(caller), &self.ticks));
-        let of_all = |(rate, it): &(Rate, Direct)| self.ticks.count(*rate, it);
-        let of_caller = of_caller.transpose()?;
-        Ok(tighter(of_caller, self.global.as_ref().map(of_all).transpose()?))
+        let of_caller = of_caller.map(|(it, caller)| it.take(network(caller))).transpose()?;
+        let of_all = self.global.as_ref().map(|it| it.take(())).transpose()?;
+        Ok(tighter(of_caller.map(Token::keep), of_all.map(Token::keep)))
     }
 
-    /// Counts a call that its trigger has let in, towards each of its sources.
+    /// Counts a call that its trigger has let in, towards each of its sources and the trigger, or none.
+    ///
+    /// One that is refused has not arrived, as far as others are concerned: who calls one trigger too
+    /// often keeps nobody from the others. It counts towards what its caller may send.
     pub(super) fn enter(&self, trigger: &str, sources: &[String]) -> Result<Option<Seen>, Seen> {
-        let mut seen = None;
-        if let Some(buckets) = &self.source {
-            for source in sources {
-                let key = format!("{trigger}/{source}");
-                seen = tighter(seen, Some(buckets.count(&key, &self.ticks)?));
+        self.count(trigger, sources).inspect_err(|_| {
+            if let Some(global) = &self.global {
+                global.give_back(());
             }
-        }
-        let of_trigger = self.trigger.as_ref();
-        let of_trigger = of_trigger.map(|it| it.count(&trigger.to_owned(), &self.ticks));
-        Ok(tighter(seen, of_trigger.transpose()?))
+        })
+    }
+
+    fn count(&self, trigger: &str, sources: &[String]) -> Result<Option<Seen>, Seen> {
+        let of_source = |it: &String| Some(self.source.as_ref()?.take(format!("{trigger}/{it}")));
+        let of_sources: Result<Vec<_>, Seen> = sources.iter().filter_map(of_source).collect();
+        let of_sources = of_sources?;
+        let of_trigger = self.trigger.as_ref().map(|it| it.take(trigger.to_owned()));
+        let of_trigger = of_trigger.transpose()?;
+        let all = of_sources.into_iter().chain(of_trigger);
+        Ok(all.map(|it| Some(it.keep())).fold(None, tighter))
     }
 }
 
@@ -128,60 +93,13 @@ fn network(caller: IpAddr) -> IpAddr {
     }
 }
 
-fn quota(rate: Rate) -> Quota {
-    let quota = Quota::with_period(rate.period());
-    quota.unwrap_or_else(|| Quota::per_second(rate.burst)).allow_burst(rate.burst)
-}
-
-fn direct(rate: Rate, ticks: &Ticks) -> Direct {
-    RateLimiter::direct_with_clock(quota(rate), ticks.clone()).with_middleware()
-}
-
-impl Ticks {
-    fn count(&self, rate: Rate, limiter: &Direct) -> Result<Seen, Seen> {
-        let left = |it: StateSnapshot| left(rate, it.remaining_burst_capacity());
-        limiter.check().map(left).map_err(|it| none_left(rate, it.wait_time_from(self.now())))
-    }
-}
-
-fn left(rate: Rate, remaining: u32) -> Seen {
-    let used = rate.burst.get().saturating_sub(remaining);
-    let reset = rate.period().saturating_mul(used);
-    Seen { burst: rate.burst.get(), remaining, next: Duration::ZERO, reset }
-}
-
-fn none_left(rate: Rate, next: Duration) -> Seen {
-    let rest = rate.period().saturating_mul(rate.burst.get().saturating_sub(1));
-    Seen { burst: rate.burst.get(), remaining: 0, next, reset: next.saturating_add(rest) }
-}
-
-impl<K: Hash + Eq + Clone> Buckets<K> {
-    fn new(rate: Rate, ticks: &Ticks) -> Self {
-        let limiter: Uninformed<K> =
-            RateLimiter::new(quota(rate), HashMapStateStore::default(), ticks.clone());
-        let limiter = limiter.with_middleware();
-        Self { rate, limiter, overflow: direct(rate, ticks), asked: AtomicU64::new(0) }
-    }
-
-    fn count(&self, key: &K, ticks: &Ticks) -> Result<Seen, Seen> {
-        if self.asked.fetch_add(1, Ordering::Relaxed) % TIDY_EVERY == TIDY_EVERY - 1 {
-            self.limiter.retain_recent();
-            self.limiter.shrink_to_fit();
-        }
-        if self.limiter.len() >= MOST {
-            return ticks.count(self.rate, &self.overflow);
-        }
-        let counted = self.limiter.check_key(key);
-        counted
-            .map(|it| left(self.rate, it.remaining_burst_capacity()))
-            .map_err(|it| none_left(self.rate, it.wait_time_from(ticks.now())))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
 
+    use ger_core::webhook::Rate;
+
+    use super::buckets::{MOST, TIDY_EVERY};
     use super::*;
 
     fn limits(change: impl FnOnce(&mut WebhookLimits)) -> Limits {
@@ -228,6 +146,65 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_call_that_one_limit_refuses_uses_up_nothing_of_the_others() {
+        let limits = limits(|it| {
+            it.trigger = rate("1/1");
+            it.source = rate("2/3600");
+        });
+        let sources = |all: &[&str]| all.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let enter = |all: &[&str]| limits.enter("hub/team/deploy", &sources(all));
+
+        assert!(enter(&["app"]).is_ok());
+        for _ in 0..5 {
+            assert_eq!(enter(&["app"]).unwrap_err().burst, 1, "the trigger's");
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(enter(&["app"]).is_ok(), "the source has one left");
+        for _ in 0..5 {
+            assert_eq!(enter(&["lib", "app"]).unwrap_err().burst, 2, "a source's");
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let left = enter(&["lib"]).unwrap().unwrap();
+        assert_eq!(left.remaining, 0, "the trigger's one was left too");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(enter(&["lib"]).is_ok(), "the other source has both");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_calls_one_trigger_too_often_keeps_nobody_from_another() {
+        let limits = limits(|it| {
+            it.global = rate("2/3600");
+            it.trigger = rate("1/3600");
+        });
+        let call = |trigger: &str| limits.arrive(None).and_then(|_| limits.enter(trigger, &[]));
+
+        assert!(call("hub/team/deploy").is_ok());
+        for _ in 0..5 {
+            assert_eq!(call("hub/team/deploy").unwrap_err().burst, 1, "the trigger's");
+        }
+        assert!(call("hub/team/other").is_ok());
+        assert_eq!(call("hub/team/third").unwrap_err().burst, 2, "that of all");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_caller_has_what_it_had_when_too_much_comes_from_all() {
+        let limits = limits(|it| {
+            it.global = rate("1/1");
+            it.caller = rate("2/3600");
+        });
+        let caller = Some("192.0.2.1".parse().unwrap());
+
+        assert!(limits.arrive(caller).is_ok());
+        for _ in 0..5 {
+            assert_eq!(limits.arrive(caller).unwrap_err().burst, 1, "that of all");
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(limits.arrive(caller).is_ok());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(limits.arrive(caller).unwrap_err().burst, 2, "the caller's");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn millions_of_callers_take_a_bounded_place() {
         let limits = limits(|it| it.caller = rate("1/3600"));
         let address = |it: u32| Some(IpAddr::V4(Ipv4Addr::from_bits(it)));
@@ -236,16 +213,13 @@ mod tests {
             let _: Result<_, _> = limits.arrive(address(number));
         }
 
-        assert_eq!(limits.caller.as_ref().unwrap().limiter.len(), MOST);
+        // One more, which all others share.
+        assert_eq!(limits.caller.as_ref().unwrap().len(), MOST + 1);
         tokio::time::advance(Duration::from_hours(2)).await;
         for _ in 0..TIDY_EVERY {
             let _: Result<_, _> = limits.arrive(address(7));
         }
-        assert_eq!(
-            limits.caller.as_ref().unwrap().limiter.len(),
-            1,
-            "what is full again is dropped"
-        );
+        assert_eq!(limits.caller.as_ref().unwrap().len(), 1, "what is full again is dropped");
     }
 
     #[tokio::test(start_paused = true)]
