@@ -31,14 +31,17 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::{Cluster, HOME, Seeds};
 use crate::process::{Peer, memory, say};
 use crate::remotes::Remotes;
-use load::Load;
+use load::{Answered, Load, Mix};
 
 /// Callers at once, each on a connection of its own.
 const CALLERS: usize = 32;
 /// How long each kind of call is measured.
 const MEASURED: Duration = Duration::from_secs(5);
-/// How long it is called for memory to be seen to grow.
-const SOAKED: Duration = Duration::from_mins(1);
+/// How long it is called for memory to be seen to grow, unless the environment says otherwise: in seconds.
+const SOAKED: Duration = Duration::from_mins(10);
+const SOAKED_SECONDS: &str = "GER_BENCH_SOAK";
+/// So often is memory looked at meanwhile.
+const LOOKS: u32 = 10;
 /// Triggers that are checked meanwhile.
 const CHECKED: usize = 1000;
 /// Connections that say nothing.
@@ -54,12 +57,20 @@ pub(crate) struct Row {
     load: Load,
 }
 
+/// A long time of calls of all kinds.
+#[derive(Debug)]
+struct Soak {
+    time: Duration,
+    answered: Answered,
+    /// Bytes before, at each look, and after.
+    memory: Vec<u64>,
+}
+
 /// Everything that was measured.
 #[derive(Debug)]
 pub(crate) struct Hooks {
     rows: Vec<Row>,
-    /// Bytes before and after the soak, and how many calls were answered in it.
-    soak: (u64, u64, usize),
+    soak: Soak,
     /// Of a probe of the utility port while idle connections are held, and of a call.
     beside_idle: (Duration, Duration),
 }
@@ -101,9 +112,7 @@ pub(crate) fn measure(remotes: &Remotes) -> anyhow::Result<Hooks> {
         let load = runtime.block_on(load::run(hooks, call, (CALLERS, code), MEASURED))?;
         rows.push(Row { title, aim, load });
     }
-    let before = peer.ask("memory")?.as_u64().context("no memory")?;
-    let soaked = runtime.block_on(load::run(hooks, &ignored, (CALLERS, 200), SOAKED))?;
-    let after = peer.ask("memory")?.as_u64().context("no memory")?;
+    let soak = soak(&mut peer, &runtime, (hooks, mix(signed)))?;
     let beside_idle = runtime.block_on(load::beside_idle(hooks, utility, IDLE, &ignored))?;
 
     cluster.seed_more(CHECKED, remotes.commit())?;
@@ -115,7 +124,63 @@ pub(crate) fn measure(remotes: &Remotes) -> anyhow::Result<Hooks> {
         let load = runtime.block_on(load::run(hooks, call, (CALLERS, code), MEASURED))?;
         rows.push(Row { title, aim, load });
     }
-    Ok(Hooks { rows, soak: (before, after, soaked.answers), beside_idle })
+    Ok(Hooks { rows, soak, beside_idle })
+}
+
+/// Every kind of call in turn; each has a delivery id of its own, and a path of its own where it leads
+/// nowhere.
+fn mix(signed: String) -> Arc<Mix> {
+    Arc::new(move |number| {
+        let delivery = format!("x-github-delivery: d-{number}\r\n");
+        match number / CALLERS % 4 {
+            0 => (request("/apps/open/app-0", &delivery, "{}"), 202),
+            1 => (request("/apps/signed/app-0", &format!("{signed}{delivery}"), BODY), 200),
+            2 => (request("/apps/signed/app-0", &delivery, BODY), 401),
+            _ => (request(&format!("/apps/none-{number}/app-0"), &delivery, BODY), 404),
+        }
+    })
+}
+
+fn soak(
+    peer: &mut Peer,
+    runtime: &tokio::runtime::Runtime,
+    (hooks, mix): (SocketAddr, Arc<Mix>),
+) -> anyhow::Result<Soak> {
+    let time = match std::env::var(SOAKED_SECONDS) {
+        Ok(text) => Duration::from_secs(text.parse().context(SOAKED_SECONDS)?),
+        Err(_) => SOAKED,
+    };
+    let mut memory = vec![peer.ask("memory")?.as_u64().context("no memory")?];
+    let mut sum = Answered::default();
+    for _ in 0..LOOKS {
+        // Where one look ended the next goes on: no id comes twice.
+        let from = (CALLERS, sum.all * CALLERS);
+        let answered = runtime.block_on(load::soak(hooks, &mix, from, time / LOOKS))?;
+        sum.all += answered.all;
+        sum.otherwise += answered.otherwise;
+        memory.push(peer.ask("memory")?.as_u64().context("no memory")?);
+    }
+    Ok(Soak { time, answered: sum, memory })
+}
+
+impl Soak {
+    fn report(&self, text: &mut String) -> anyhow::Result<()> {
+        let Answered { all, otherwise } = self.answered;
+        let time = match self.time.as_secs() {
+            whole if whole % 60 == 0 => format!("{} min", whole / 60),
+            seconds => format!("{seconds} s"),
+        };
+        let kib = |it: Option<&u64>| it.copied().unwrap_or_default() / 1024;
+        let (before, after) = (kib(self.memory.first()), kib(self.memory.last()));
+        let most = kib(self.memory.iter().max());
+        writeln!(
+            text,
+            "\n{all} calls of all kinds ({time}), each with an id of its own, those for nothing with a path \
+             of its own: {before} KiB before, {after} KiB after, {most} KiB at the most of {LOOKS} looks; \
+             {otherwise} were answered otherwise than here."
+        )?;
+        Ok(())
+    }
 }
 
 impl Hooks {
@@ -132,13 +197,7 @@ impl Hooks {
             let (half, most) = (millis(load.p50), millis(load.p99));
             writeln!(text, "| {title} | {aim} | {:.0} | {half} | {most} |", load.per_second)?;
         }
-        let (before, after, calls) = self.soak;
-        let (before, after) = (before / 1024, after / 1024);
-        writeln!(
-            text,
-            "\n{calls} calls in {} s: {before} KiB before, {after} KiB after.",
-            SOAKED.as_secs()
-        )?;
+        self.soak.report(text)?;
         let (probe, call) = self.beside_idle;
         writeln!(
             text,

@@ -1,6 +1,7 @@
 //! Callers: each sends its next request when the last one is answered, and notes how long that took.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,7 +13,6 @@ use tokio::time::Instant;
 /// What callers saw.
 #[derive(Debug)]
 pub(crate) struct Load {
-    pub(crate) answers: usize,
     pub(crate) per_second: f64,
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
@@ -41,7 +41,7 @@ pub(crate) async fn run(
     let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
     let count = u32::try_from(times.len())?;
     let per_second = f64::from(count) / took.as_secs_f64();
-    Ok(Load { answers: times.len(), per_second, p50: at(50), p99: at(99) })
+    Ok(Load { per_second, p50: at(50), p99: at(99) })
 }
 
 async fn call(
@@ -63,6 +63,62 @@ async fn call(
         anyhow::ensure!(told.starts_with(expected), "not {expected}: {told}");
     }
     Ok(times)
+}
+
+/// Requests of many kinds, no two alike: the one of a number, and the code that it is answered with.
+pub(crate) type Mix = dyn Fn(usize) -> (String, u16) + Send + Sync;
+
+/// How many calls were answered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Answered {
+    pub(crate) all: usize,
+    /// Those among them that were answered otherwise than they should be.
+    pub(crate) otherwise: usize,
+}
+
+/// Calls for so long, from this number on, whatever is answered.
+pub(crate) async fn soak(
+    address: SocketAddr,
+    mix: &Arc<Mix>,
+    (callers, first): (usize, usize),
+    time: Duration,
+) -> anyhow::Result<Answered> {
+    let mut calling = JoinSet::new();
+    let end = Instant::now() + time;
+    for caller in 0..callers {
+        let (mix, numbers) = (Arc::clone(mix), (first + caller, callers));
+        calling.spawn(async move { soak_one(address, mix.as_ref(), numbers, end).await });
+    }
+    let mut sum = Answered::default();
+    while let Some(called) = calling.join_next().await {
+        let Answered { all, otherwise } = called??;
+        sum.all += all;
+        sum.otherwise += otherwise;
+    }
+    Ok(sum)
+}
+
+async fn soak_one(
+    address: SocketAddr,
+    mix: &Mix,
+    (first, step): (usize, usize),
+    end: Instant,
+) -> anyhow::Result<Answered> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let mut answered = Answered::default();
+    let mut answer = vec![0; 4096];
+    let mut number = first;
+    while Instant::now() < end {
+        let (request, code) = mix(number);
+        number += step;
+        stream.write_all(request.as_bytes()).await?;
+        let length = hear(&mut stream, &mut answer).await?;
+        let is_it = answer[..length].starts_with(format!("HTTP/1.1 {code} ").as_bytes());
+        answered.all += 1;
+        answered.otherwise += usize::from(!is_it);
+    }
+    Ok(answered)
 }
 
 /// One answer: a JSON object ends it.
