@@ -14,6 +14,7 @@ use crate::ledger;
 use crate::membership::Mono;
 use crate::names::TriggerKey;
 
+pub mod taken;
 #[cfg(test)]
 mod tests;
 

@@ -4,13 +4,14 @@
 mod ends;
 mod fresh;
 mod known;
-mod taken;
+mod sights;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ger_api::schedule_trigger::{ActionKind, ActionRef};
+use ger_core::admission::taken::{Asked, Evidence, Read, Taken};
 use ger_core::admission::{
     self, Decision, Orphan, Readiness, Served, Slots, Standing, Time, Waiting, Waits, Withdrawn,
 };
@@ -28,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::ends::Removed;
 use self::fresh::{Copies, Starting};
-use self::taken::{Asked, Read, Taken};
+use self::sights::sight;
 use super::error::Error;
 use super::jobs::Patched;
 use super::{Fleet, jobs, ledger};
@@ -267,20 +268,23 @@ impl Slot {
         Ok((listed.items.iter().map(JobView::of).map(Arc::new).collect(), Read::List))
     }
 
-    /// Counts the places that are taken. Of Jobs whose trigger is gone a new owner cannot know by any ledger
-    /// that they are ours; who forges such takes half of the places at most.
+    /// Counts the places that are taken.
     fn count(&mut self, cluster: &Cluster, (views, read): (&[Arc<JobView>], Read), limit: u32) {
-        let mut believed = if read == Read::List { limit.div_ceil(2) } else { 0 };
+        let by_uid: HashMap<&str, &JobView> =
+            views.iter().map(|it| (it.uid.as_str(), it.as_ref())).collect();
+        let sights: Vec<_> = views.iter().map(|it| sight(cluster.name(), it)).collect();
         let known = &mut self.known;
-        self.taken.on_seen(cluster.name(), (views, read), |view| {
+        self.taken.on_seen((&sights, read), limit, mono(), |sight, evidence| {
+            let Some(view) = by_uid.get(sight.uid) else { return false };
             let trigger = known.of(cluster, view);
-            if trigger.as_ref().is_some_and(|it| it.holds(view)) {
-                return true;
+            match evidence {
+                Evidence::Ledger => trigger.is_some_and(|it| it.holds(view)),
+                Evidence::Owner => {
+                    let is_gone =
+                        trigger.is_none_or(|it| Some(&it.uid) != view.trigger_uid.as_ref());
+                    is_gone && known::is_of_an_action(cluster, view)
+                }
             }
-            let is_left = trigger.is_none_or(|it| Some(&it.uid) != view.trigger_uid.as_ref());
-            let is_believed = believed > 0 && is_left && known::is_of_an_action(cluster, view);
-            believed -= u32::from(is_believed);
-            is_believed
         });
     }
 
@@ -300,8 +304,8 @@ impl Slot {
                 }
             };
             match live.as_ref().map(|it| &it.sighting) {
-                Some(JobSighting::Running { .. }) => self.taken.runs(&uid),
-                Some(JobSighting::Suspended) if limit > 0 && since.elapsed() < ASKED_FOR => {}
+                Some(JobSighting::Running { .. }) => self.taken.runs(&uid, mono()),
+                Some(JobSighting::Suspended) if limit > 0 && mono() < since + ASKED_FOR => {}
                 _ => self.taken.leave(&uid),
             }
             let waits = live.filter(|it| {
@@ -387,7 +391,7 @@ impl Slot {
             Some(queue) => json!({ "metadata": { "labels": { job::KUEUE_QUEUE: queue } } }),
         };
         if queue.is_none() {
-            self.taken.ask(view, trigger);
+            self.taken.ask(&sight(cluster.name(), view), trigger, mono());
         }
         match jobs::patch(cluster, view, change).await {
             Ok(Patched::Yes) => {}
@@ -405,7 +409,7 @@ impl Slot {
         let trace_id = fleet.traces.of(run_id).map(tracing::field::display);
         match queue {
             None => {
-                self.taken.started(view, trigger);
+                self.taken.started(&sight(cluster.name(), view), trigger, mono());
                 waited(fleet, cluster, view);
                 tracing::info!(%trigger, run = run_id, trace_id, job = view.name, "job started");
             }
