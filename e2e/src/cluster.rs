@@ -123,7 +123,8 @@ impl Cluster {
         self.try_put(object).await.unwrap_or_else(|refused| panic!("{refused}"));
     }
 
-    async fn try_put(&self, object: &Value) -> Result<(), String> {
+    /// Applies one object, or tells why the API refuses it.
+    pub async fn try_put(&self, object: &Value) -> Result<(), String> {
         let (api, name) = self.api_of(object);
         let params = PatchParams::apply("story").force();
         let applied = api.patch(&name, &params, &Patch::Apply(object)).await;

@@ -6,7 +6,9 @@ use e2e::{Cluster, Fleet, Repo, git_repo, hook, mins, secs, story, trigger};
 use ger_api::status::RunPhase;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Container, Secret};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Api;
+use kube::api::PostParams;
 use serde_json::{Value, json};
 
 const API: &str = "git-events-runner.rs/v1alpha1";
@@ -150,5 +152,61 @@ fn a_source_that_comes_wakes_whose_action_names_it() {
         hub.put(&git_repo(&tools)).await;
 
         hub.job_for(&commit, secs(5)).await;
+    });
+}
+
+/// Installs a schema in which a ClusterAction may name a source of any kind.
+async fn let_in_any_kind(hub: &Cluster) {
+    let crds: Api<CustomResourceDefinition> = Api::all(hub.admin());
+    let name = "clusteractions.git-events-runner.rs";
+    let mut crd = serde_json::to_value(crds.get(name).await.unwrap()).unwrap();
+    let kind = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/sourceOverride\
+                /properties/kind";
+    let kind = crd.pointer_mut(kind).and_then(Value::as_object_mut).unwrap();
+    assert!(kind.remove("enum").is_some(), "{kind:?}");
+    let crd = serde_json::from_value(crd).unwrap();
+    crds.replace(name, &PostParams::default(), &crd).await.unwrap();
+}
+
+/// What is in no namespace cannot name what is in one. The API refuses it; where an older schema let it in,
+/// its Event says what is wrong with it, the run waits, and nothing is lost once it is mended.
+#[test]
+fn a_cluster_action_that_names_a_git_repo_is_refused_and_one_that_is_there_is_told() {
+    story!(Virtual, async {
+        let fleet = Fleet::builder().replicas(0).waiting(mins(60)).start().await;
+        let (hub, app, tools) = (fleet.hub(), fleet.repo("app"), fleet.repo("tools"));
+        tools.push();
+        let commit = app.push();
+        let naming = |kind: &str| {
+            let reference = json!({ "branch": "main" });
+            let other = json!({ "kind": kind, "name": "tools", "reference": reference });
+            overriding("ClusterAction", &other)
+        };
+        let refused = hub.try_put(&naming("GitRepo")).await.unwrap_err();
+        assert!(refused.contains("Unsupported value") && refused.contains("kind"), "{refused}");
+
+        let_in_any_kind(&hub).await;
+        hub.put(&naming("GitRepo")).await;
+        hub.put(&git_repo(&tools)).await;
+        hub.install_crds().await;
+        fleet.start_replica();
+        let action = json!({ "action": { "kind": "ClusterAction", "name": "tools" } });
+        let deploy = hub.apply(&trigger("deploy").watching(&app).with(&action)).await;
+
+        hub.until_condition(&deploy, ("Ready", "False", "ActionMissing")).await;
+        let told = hub.events("Undecodable").await;
+        let is_it = |it: &&k8s_openapi::api::core::v1::Event| {
+            it.involved_object.name.as_deref() == Some("tools")
+        };
+        let message = told.iter().find(is_it).and_then(|it| it.message.clone()).unwrap();
+        assert!(message.contains("`GitRepo`"), "{message}");
+        assert!(hub.jobs_for(&commit).await.is_empty());
+        let source = json!({
+            "apiVersion": API, "kind": "ClusterGitRepo", "metadata": { "name": "tools" },
+            "spec": { "repoUri": tools.uri() },
+        });
+        hub.put(&source).await;
+        hub.put(&naming("ClusterGitRepo")).await;
+        hub.until_run(&deploy, &commit, RunPhase::Succeeded).await;
     });
 }

@@ -160,6 +160,25 @@ fn an_action_clones_no_range_of_versions() {
     }
 }
 
+/// What is in no namespace cannot name what is in one.
+#[test]
+fn a_cluster_action_names_no_git_repo() {
+    let action = |source: &str| {
+        let other = json!({"kind": source, "name": "x", "reference": {"branch": "main"}});
+        json!({"spec": {"sourceOverride": other}})
+    };
+    for (kind, source, fits) in [
+        ("Action", "GitRepo", true),
+        ("Action", "ClusterGitRepo", true),
+        ("ClusterAction", "GitRepo", false),
+        ("ClusterAction", "ClusterGitRepo", true),
+    ] {
+        let refused = refusals(kind, &action(source), None);
+
+        assert_eq!(refused.is_empty(), fits, "{kind} {source}: {refused:?}");
+    }
+}
+
 #[test]
 fn a_mount_names_a_volume() {
     let action = |mount: &str| {
