@@ -224,6 +224,15 @@ impl World {
         self.launch(hub, name, (0, &mut command)).await
     }
 
+    /// The same, with more typed behind its arguments, in words that a shell parts.
+    pub async fn run_typed(&self, hub: &Site, more: &str, environment: &[(&str, &str)]) -> Program {
+        let script = "more=$1 && shift && exec \"$@\" $more";
+        let mut command = Command::new("sh");
+        command.envs(environment.iter().copied());
+        command.args(["-c", script, "sh", more]).arg(&self.program);
+        self.launch(hub, "controller", (0, &mut command)).await
+    }
+
     /// Starts it where only so many files may be open, and a shell has allowed fewer.
     pub async fn run_with_few_files(&self, hub: &Site, (soft, hard): (u32, u32)) -> Program {
         let script = "ulimit -Sn $1 && ulimit -Hn $2 && shift 2 && exec \"$@\"";

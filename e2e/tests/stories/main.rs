@@ -29,6 +29,7 @@ mod queue;
 mod quiet;
 mod real;
 mod refusals;
+mod replaced;
 mod shards;
 mod takeover;
 mod threats;
