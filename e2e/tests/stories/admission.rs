@@ -245,6 +245,31 @@ fn a_job_that_waited_long_starts_with_a_new_token_or_not_at_all() {
     });
 }
 
+/// A Pod may wait for a node: the token that it is given, whoever it was minted for, is good for half an hour.
+#[test]
+fn a_job_is_given_a_token_that_lasts_for_half_an_hour() {
+    story!(Virtual, async {
+        let fleet = Fleet::builder().start().await;
+        let (hub, repo) = (fleet.hub(), fleet.repo("app"));
+        let commit = repo.push();
+        of_app(&hub, &repo).await;
+        let deploy = hub.apply(&trigger("deploy").every("1m").named("app").alone()).await;
+        let job = async |commit: &Commit| {
+            hub.until_run(&deploy, commit, RunPhase::Succeeded).await.job.unwrap()
+        };
+        let first = token(&hub, &job(&commit).await).await;
+
+        // Good for checks, and for a clone at once.
+        fleet.pass(mins(37)).await;
+        assert_eq!(fleet.host().app_token(), first);
+        let commit = repo.push();
+
+        let second = token(&hub, &job(&commit).await).await;
+        assert_ne!(second, first);
+        assert_eq!(second, fleet.host().app_token());
+    });
+}
+
 /// Where the token is young, nothing is written twice.
 #[test]
 fn a_job_that_starts_at_once_keeps_its_token() {

@@ -4,10 +4,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use e2e::fleet::HOME;
 use e2e::real::{Program, Site, World};
 use e2e::wait::look_until;
 use e2e::{mins, secs, story};
 use git_events_runner::dev::executor::Finished;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use kube::api::ListParams;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
@@ -137,9 +141,17 @@ fn fleet_of_processes_runs_each_commit_once_whoever_is_killed_or_sleeps() {
         scene.push().await;
         scene.all_run(&[&two, &three, &four]).await;
 
-        for program in [two, three, four] {
-            assert_eq!(program.stop().await, Some(0));
+        // Whatever asks them to end, they end in order, and give back what they hold.
+        for (program, signal) in [(two, "-TERM"), (three, "-QUIT"), (four, "-HUP")] {
+            assert_eq!(program.stop_by(signal).await, Some(0), "{signal}");
         }
+        let leases: Api<Lease> = Api::namespaced(scene.hub.admin(), HOME);
+        let leases = leases.list(&ListParams::default()).await.unwrap().items;
+        let holder = |it: &Lease| it.spec.as_ref().and_then(|it| it.holder_identity.clone());
+        // The one that was killed gave back nothing.
+        let is_alive = |it: &String| !it.is_empty() && !it.starts_with("replica-1");
+        let held: Vec<_> = leases.iter().filter_map(holder).filter(is_alive).collect();
+        assert!(!leases.is_empty() && held.is_empty(), "{held:?} hold something still");
         scene.note();
         let each = CLUSTERS.len() * TRIGGERS * scene.commits.len();
         assert_eq!(scene.ran.len(), each, "{:?}", scene.ran);

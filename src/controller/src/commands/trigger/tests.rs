@@ -1,9 +1,11 @@
 //! What is typed, and what is asked of the API by it; how a run goes on is told by the stories.
 
+use std::time::Duration;
+
 use clap::Parser as _;
 use ger_api::{ScheduleTrigger, WebhookTrigger};
 use ger_core::plan::{FORCE, RUN_AT, RUN_SOURCES};
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use kube_sandbox::Sandbox;
 use serde_json::json;
@@ -110,6 +112,39 @@ async fn a_webhook_trigger_that_is_suspended_is_not_asked_either() {
 
     assert!(matches!(suspended, Err(Error::Suspended { .. })), "{suspended:?}");
     assert!(triggers.get("hooked").await.unwrap().annotations().is_empty());
+}
+
+/// A webhook's call that comes before the check takes the place of what was asked for, which is kept beside it.
+#[tokio::test(start_paused = true)]
+async fn a_run_that_a_call_has_joined_is_still_the_one_that_was_asked_for() {
+    let client = cluster(&json!({})).await;
+    let triggers: Api<ScheduleTrigger> = Api::default_namespaced(client.clone());
+    let answers = async {
+        let value = loop {
+            let asked = triggers.get("deploy").await.unwrap();
+            match asked.annotations().get(RUN_AT) {
+                Some(value) => break value.clone(),
+                None => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        };
+        let run = |id: &str, also: &[&str]| {
+            json!({
+                "id": id, "source": "app", "reason": "Manual", "phase": "Requested",
+                "occasion": format!("delivery-of-{id}"), "alsoAskedBy": also,
+            })
+        };
+        let status = json!({
+            "lastHandledRunAt": value, "sequence": 2,
+            "runs": [run("others", &["earlier"]), run("ours", &["earlier", &value])],
+        });
+        let patch = Patch::Merge(json!({ "status": status }));
+        triggers.patch_status("deploy", &PatchParams::default(), &patch).await.unwrap();
+    };
+
+    let ((code, said), ()) = tokio::join!(asked(&client, "run deploy"), answers);
+
+    assert_eq!(code.unwrap(), 0);
+    assert_eq!(said.trim_end(), "run ours of source app is requested");
 }
 
 #[tokio::test(start_paused = true)]
