@@ -11,9 +11,10 @@ pub(crate) mod patch;
 pub(crate) mod placing;
 pub(crate) mod read;
 pub(crate) mod scale;
+mod status;
 pub(crate) mod update;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -48,8 +49,11 @@ impl Target {
         self.resource.version(&self.version).ok_or_else(Refusal::no_such_path)
     }
 
-    pub(crate) fn api_version(&self) -> String {
-        self.resource.api_version(&self.version)
+    pub(crate) fn api_version(&self) -> Cow<'_, str> {
+        match self.resource.version(&self.version) {
+            Some(it) => it.full_name.as_str().into(),
+            None => self.resource.api_version(&self.version).into(),
+        }
     }
 
     pub(crate) fn not_found(&self) -> Refusal {
@@ -265,9 +269,10 @@ impl Call {
 
     /// The decoding of custom objects asks for what they are.
     fn check_kind(&self, (version, kind): (&str, &str), body: &Value) -> Result<()> {
+        let api_version = self.target.api_version();
         let wanted = [
-            ("apiVersion", "apiVersion", version, self.target.api_version()),
-            ("kind", "Kind", kind, self.resource().kind.clone()),
+            ("apiVersion", "apiVersion", version, &*api_version),
+            ("kind", "Kind", kind, self.resource().kind.as_str()),
         ];
         for (field, missing, found, wanted) in wanted {
             if found.is_empty() {
@@ -276,7 +281,7 @@ impl Call {
                 )));
             }
             if found != wanted {
-                return Err(mismatch(field, found, &wanted));
+                return Err(mismatch(field, found, wanted));
             }
         }
         Ok(())

@@ -41,21 +41,21 @@ const BODY_LIMIT: usize = 3 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     /// For the audit and for faults; the user agent's name where there is none.
-    pub(crate) client: Option<String>,
+    pub(crate) client: Option<Arc<str>>,
     pub(crate) user: Arc<User>,
 }
 
 impl Caller {
     pub(crate) fn admin(client: Option<&str>) -> Self {
         let user = Arc::new(User::master(client.unwrap_or("admin")));
-        Self { client: client.map(str::to_owned), user }
+        Self { client: client.map(Arc::from), user }
     }
 }
 
 /// A request being answered.
 struct Exchange {
     cluster: Arc<Cluster>,
-    client: String,
+    client: Arc<str>,
     user: Arc<User>,
     method: Method,
     route: Route,
@@ -78,15 +78,15 @@ pub(crate) async fn answer(
     let agent = text(&request, &header::USER_AGENT);
     let agent = agent.split('/').next().unwrap_or_default().to_owned();
     let Caller { client, user } = caller;
-    let client = client
-        .unwrap_or_else(|| if agent.is_empty() { "in-process".to_owned() } else { agent.clone() });
+    let named = if agent.is_empty() { "in-process" } else { agent.as_str() };
+    let client = client.unwrap_or_else(|| named.into());
     let faults = Arc::clone(&cluster);
-    let yaml = media::wants_yaml(&text(&request, &header::ACCEPT));
+    let yaml = media::wants_yaml(text(&request, &header::ACCEPT));
     let fate = fate(&cluster, &client, &request);
     let mut response = match faults.faults.enter(&client, fate).await {
         Ok(after) => {
             let reads = request.method() == Method::GET;
-            let response = respond(cluster, (client.clone(), agent, user), request).await;
+            let response = respond(cluster, (Arc::clone(&client), agent, user), request).await;
             let hides = |it: &Refusal| {
                 reads && it.code == 404 && faults.lock().broken.has(Breakage::EmptyAnswers)
             };
@@ -145,11 +145,11 @@ async fn in_yaml(response: Response<Body>) -> Response<Body> {
 
 async fn respond(
     cluster: Arc<Cluster>,
-    (client, agent, user): (String, String, Arc<User>),
+    (client, agent, user): (Arc<str>, String, Arc<User>),
     request: Request<Body>,
 ) -> Result<Response<Body>> {
-    let accept = text(&request, &header::ACCEPT);
-    let known = text(&request, &header::IF_NONE_MATCH);
+    let accept = text(&request, &header::ACCEPT).to_owned();
+    let known = text(&request, &header::IF_NONE_MATCH).to_owned();
     let media = text(&request, &header::CONTENT_TYPE);
     let media = media.split(';').next().unwrap_or_default().trim().to_owned();
     let (parts, body) = request.into_parts();
@@ -191,9 +191,9 @@ fn admit(
     Ok(user)
 }
 
-fn text(request: &Request<Body>, name: &header::HeaderName) -> String {
+fn text<'a>(request: &'a Request<Body>, name: &header::HeaderName) -> &'a str {
     let value = request.headers().get(name).and_then(|it| it.to_str().ok());
-    value.unwrap_or_default().to_owned()
+    value.unwrap_or_default()
 }
 
 fn dispatch(mut exchange: Exchange) -> Result<Response<Body>> {

@@ -54,6 +54,8 @@ pub(crate) enum Trait {
     AnswersDeleted,
     /// A creation keeps the status that it came with.
     BornWithStatus,
+    /// Nothing but its status, and what holds for that, has to do with a write of the status.
+    StatusApart,
 }
 
 /// What is wrong with an object, or with its having changed.
@@ -157,6 +159,11 @@ pub(crate) fn answers_deleted(resource: &Resource) -> bool {
 /// Whether a creation keeps the status that it came with.
 pub(crate) fn is_born_with_status(resource: &Resource) -> bool {
     resource.rules.has(Trait::BornWithStatus)
+}
+
+/// Whether a write of the status has to do with nothing but the status.
+pub(crate) fn has_status_apart(resource: &Resource) -> bool {
+    resource.rules.has(Trait::StatusApart)
 }
 
 /// Fills in what was left out, on every write.

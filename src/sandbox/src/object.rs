@@ -14,12 +14,29 @@ fn at<'a>(object: &'a Value, pointer: &str) -> Option<&'a Value> {
     }
     pointer.split('/').skip(1).try_fold(object, |inside, part| match inside {
         Value::Array(list) => list.get(part.parse::<usize>().ok()?),
-        other => other.get(part),
+        other => get(other, part),
     })
 }
 
 pub(crate) fn meta<'a>(object: &'a Value, field: &str) -> &'a str {
-    object["metadata"][field].as_str().unwrap_or_default()
+    of_metadata(object, field).as_str().unwrap_or_default()
+}
+
+/// A field of the metadata; null where there is none.
+pub(crate) fn of_metadata<'a>(object: &'a Value, field: &str) -> &'a Value {
+    const NOTHING: &Value = &Value::Null;
+    get(object, "metadata").and_then(|it| get(it, field)).unwrap_or(NOTHING)
+}
+
+/// What a map has under a key. Most are small, and most keys are of unlike lengths: comparing those first is
+/// quicker than to search as in a large one.
+fn get<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    const SMALL: usize = 12;
+    let map = value.as_object()?;
+    if map.len() > SMALL {
+        return map.get(key);
+    }
+    map.iter().find(|(it, _)| it.as_str() == key).map(|(_, value)| value)
 }
 
 pub(crate) fn name(object: &Value) -> &str {
@@ -40,11 +57,11 @@ pub(crate) fn fields(object: &mut Value) -> &mut Map<String, Value> {
 
 /// The map under `key`, made when it is not there.
 pub(crate) fn section<'a>(object: &'a mut Value, key: &str) -> &'a mut Map<String, Value> {
-    let map = fields(object);
     // It nearly always is: no name is made for it then.
-    if !map.contains_key(key) {
-        map.insert(key.to_owned(), json!({}));
+    if get(object, key).is_none() {
+        fields(object).insert(key.to_owned(), json!({}));
     }
+    let map = fields(object);
     fields(map.get_mut(key).expect("put there above"))
 }
 
@@ -55,18 +72,26 @@ pub(crate) fn metadata(object: &mut Value) -> &mut Map<String, Value> {
 /// Sets a field of the metadata, or takes it away when there is nothing to say.
 pub(crate) fn set_meta(object: &mut Value, field: &str, value: Option<Value>) {
     match value {
-        Some(value) => metadata(object).insert(field.to_owned(), value),
-        None => metadata(object).remove(field),
-    };
+        Some(value) => put(metadata(object), field, value),
+        None => drop(metadata(object).remove(field)),
+    }
+}
+
+/// Sets a field. Mostly it is there: no name is made for it then.
+pub(crate) fn put(fields: &mut Map<String, Value>, field: &str, value: Value) {
+    match fields.get_mut(field) {
+        Some(slot) => *slot = value,
+        None => drop(fields.insert(field.to_owned(), value)),
+    }
 }
 
 pub(crate) fn finalizers(object: &Value) -> Vec<&str> {
-    strings(&object["metadata"]["finalizers"])
+    strings(of_metadata(object, "finalizers"))
 }
 
 /// Whether deletion was asked for.
 pub(crate) fn is_deleting(object: &Value) -> bool {
-    object["metadata"]["deletionTimestamp"].is_string()
+    of_metadata(object, "deletionTimestamp").is_string()
 }
 
 pub(crate) fn strings(list: &Value) -> Vec<&str> {
@@ -78,7 +103,7 @@ pub(crate) fn items<'a>(object: &'a Value, pointer: &str) -> impl Iterator<Item 
 }
 
 pub(crate) fn generation(object: &Value) -> i64 {
-    object["metadata"]["generation"].as_i64().unwrap_or_default()
+    of_metadata(object, "generation").as_i64().unwrap_or_default()
 }
 
 /// Fills a field that was left out, as defaulting does: a null counts as left out.

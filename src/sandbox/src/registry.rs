@@ -30,6 +30,8 @@ pub(crate) struct Column {
 #[derive(Debug)]
 pub(crate) struct Version {
     pub(crate) name: String,
+    /// `v1` or `group/version`, as objects say it.
+    pub(crate) full_name: String,
     pub(crate) schema: Schema,
     /// Whether `status` is a subresource of its own.
     pub(crate) status: bool,
@@ -81,7 +83,7 @@ impl Resource {
 
     /// `v1` or `group/version`.
     pub(crate) fn api_version(&self, version: &str) -> String {
-        if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
+        api_version(&self.group, version)
     }
 
     pub(crate) fn subject<'a>(&'a self, name: &'a str) -> Subject<'a> {
@@ -106,6 +108,11 @@ impl Resource {
     pub(crate) fn is_custom(&self) -> bool {
         self.origin == Origin::Custom
     }
+}
+
+/// `v1` or `group/version`.
+pub(crate) fn api_version(group: &str, version: &str) -> String {
+    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }
 
 /// The resources by group and plural.

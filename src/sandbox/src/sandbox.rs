@@ -86,7 +86,7 @@ impl Sandbox {
     /// The same, with all requests belonging to `client`, for the audit and for faults.
     pub fn client_router_as(&self, client: &str, user: &str, groups: &[&str]) -> Router {
         let user = Arc::new(User::of(user, groups));
-        self.routed(&Caller { client: Some(client.to_owned()), user })
+        self.routed(&Caller { client: Some(client.into()), user })
     }
 
     fn routed(&self, caller: &Caller) -> Router {

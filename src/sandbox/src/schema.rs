@@ -15,10 +15,12 @@ pub(crate) mod structural;
 mod validate;
 
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, HashMap},
+    num::NonZeroU64,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{self, AtomicU64},
     },
 };
 
@@ -49,7 +51,7 @@ pub(crate) enum Source {
 
 /// Which schema it is: no two have the same, were they equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp(u64);
+pub(crate) struct Stamp(NonZeroU64);
 
 /// A schema compiled when first asked for: most kinds are never written in most tests.
 #[derive(Debug)]
@@ -61,8 +63,9 @@ pub(crate) struct Schema {
 
 impl Schema {
     pub(crate) fn lazy(source: Source) -> Self {
-        static STAMPS: AtomicU64 = AtomicU64::new(0);
-        let stamp = Stamp(STAMPS.fetch_add(1, Ordering::Relaxed));
+        static STAMPS: AtomicU64 = AtomicU64::new(1);
+        let stamp = NonZeroU64::new(STAMPS.fetch_add(1, atomic::Ordering::Relaxed));
+        let stamp = Stamp(stamp.unwrap_or(NonZeroU64::MAX));
         Self { source, stamp, root: OnceLock::new() }
     }
 
@@ -190,6 +193,8 @@ pub(crate) struct Node {
     /// Fields that are not known are kept.
     pub(crate) preserve: bool,
     pub(crate) properties: BTreeMap<String, Arc<Self>>,
+    /// The same, by the lengths of their names first; made when it is first needed.
+    index: OnceLock<Vec<(String, Arc<Self>)>>,
     /// What values of keys that are not properties look like.
     pub(crate) additional: Option<Arc<Self>>,
     pub(crate) items: Option<Arc<Self>>,
@@ -238,17 +243,33 @@ pub(crate) struct Range {
 impl Node {
     /// What the value under a key looks like.
     pub(crate) fn field(&self, key: &str) -> Option<&Self> {
-        self.properties.get(key).or(self.additional.as_ref()).map(Arc::as_ref)
+        self.known(key).or(self.additional.as_ref()).map(Arc::as_ref)
     }
 
     /// Whether a key has a node of its own rather than that of any other key.
     pub(crate) fn names(&self, key: &str) -> bool {
-        self.properties.contains_key(key)
+        self.known(key).is_some()
+    }
+
+    /// Every field of every write is looked up here: mostly without comparing any text but the right one.
+    fn known(&self, key: &str) -> Option<&Arc<Self>> {
+        let index = self.index.get_or_init(|| {
+            let all = self.properties.iter().map(|(name, it)| (name.clone(), Arc::clone(it)));
+            let mut all: Vec<(String, Arc<Self>)> = all.collect();
+            all.sort_by(|(one, _), (two, _)| by_length(one, two));
+            all
+        });
+        let at = index.binary_search_by(|(name, _)| by_length(name, key)).ok()?;
+        index.get(at).map(|(_, it)| it)
     }
 
     pub(crate) fn item(&self) -> Option<&Self> {
         self.items.as_deref()
     }
+}
+
+fn by_length(one: &str, two: &str) -> Ordering {
+    one.len().cmp(&two.len()).then_with(|| one.cmp(two))
 }
 
 /// Schemas by the name they are referred to, while a kind is compiled.

@@ -91,7 +91,7 @@ impl Server {
     /// user, `system:serviceaccount:NAMESPACE:NAME`, whose groups come with it.
     pub fn kubeconfig_as(&self, client: &str, user: &str, groups: &[&str]) -> String {
         let user = Arc::new(User::of(user, groups));
-        let token = self.cluster.let_in(Caller { client: Some(client.to_owned()), user });
+        let token = self.cluster.let_in(Caller { client: Some(client.into()), user });
         self.written(client, &format!("token: {token}"))
     }
 

@@ -69,9 +69,8 @@ impl Moment {
         let logs = cluster.logs.books().into_iter().map(|(pod, container, which, lines)| {
             let lines: Vec<Value> =
                 lines.iter().map(|it| json!([it.at.to_string(), it.text])).collect();
-            let Key { namespace, name } = pod;
             json!({
-                "log": lines, "namespace": namespace, "pod": name, "container": container,
+                "log": lines, "namespace": pod.namespace(), "pod": pod.name(), "container": container,
                 "previous": which == Which::Previous,
             })
         });

@@ -5,9 +5,11 @@
 
 pub(crate) mod content;
 mod facts;
+mod json;
+pub(crate) mod key;
 pub(crate) mod log;
 
-use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -28,10 +30,11 @@ use crate::{
 pub(crate) use self::{
     content::Content,
     facts::{Facts, Labels},
+    key::Key,
 };
 
 /// So many of the last writes of a table are kept as values: those objects are likely to be written again.
-const UNPACKED: usize = 512;
+const UNPACKED: usize = 256;
 
 /// Of these every change may give a controller something to do.
 const FOLLOWED: [&str; 7] = [
@@ -66,10 +69,15 @@ impl Stored {
     fn at(
         (revision, settled_under): (u64, Option<Stamp>),
         value: Value,
-        before: Option<&Facts>,
+        like: Option<&Facts>,
     ) -> Arc<Self> {
-        let facts = Facts::of(&value, before);
+        let facts = Facts::of(&value, like);
         Arc::new(Self { revision, settled_under, facts, value: Content::from(value) })
+    }
+
+    /// Has its value again that was lent: nothing came of it.
+    pub(crate) fn keep(&self, value: Value) {
+        self.value.put_back(value);
     }
 
     /// The object as JSON; written once, whoever and how many ask.
@@ -96,42 +104,6 @@ impl Stored {
         let Self { revision, settled_under, facts, value } = self;
         let (revision, settled_under) = (*revision, *settled_under);
         Arc::new(Self { revision, settled_under, facts: facts.clone(), value: value.packed() })
-    }
-}
-
-/// Which object of a table; cluster-scoped ones have no namespace.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Key {
-    pub(crate) namespace: String,
-    pub(crate) name: String,
-}
-
-impl Key {
-    pub(crate) fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.to_owned(), name: name.to_owned() }
-    }
-
-    pub(crate) fn of(object: &Value) -> Self {
-        Self::new(object::meta(object, "namespace"), object::name(object))
-    }
-}
-
-/// As if the two were written with a slash between them, which is how a real server's storage keeps them.
-impl Ord for Key {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let (one, two) = (self.namespace.as_bytes(), other.namespace.as_bytes());
-        match one.cmp(two) {
-            Ordering::Equal => self.name.cmp(&other.name),
-            Ordering::Less if two.starts_with(one) => b'/'.cmp(&two[one.len()]),
-            Ordering::Greater if one.starts_with(two) => one[two.len()].cmp(&b'/'),
-            unlike => unlike,
-        }
-    }
-}
-
-impl PartialOrd for Key {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
     }
 }
 
@@ -190,7 +162,7 @@ impl Table {
         let first = Key::new(namespace.unwrap_or_default(), "");
         objects
             .range(first..)
-            .take_while(move |(key, _)| namespace.is_none_or(|it| it == key.namespace))
+            .take_while(move |(key, _)| namespace.is_none_or(|it| it == key.namespace()))
     }
 }
 
@@ -257,6 +229,17 @@ impl State {
 
     pub(crate) fn find(&self, table: &str, key: &Key) -> Option<Arc<Stored>> {
         self.tables.get(table)?.objects.get(key).cloned()
+    }
+
+    /// The value of an object for whoever is about to replace it, which so needs not be copied. The store has
+    /// the same as JSON meanwhile.
+    pub(crate) fn lend(&mut self, table: &str, key: &Key) -> Option<(Arc<Stored>, Value)> {
+        let slot = self.tables.get_mut(table)?.objects.get_mut(key)?;
+        let value = match Arc::get_mut(slot) {
+            Some(stored) => stored.value.take(),
+            None => slot.value.read().into_owned(),
+        };
+        Some((Arc::clone(slot), value))
     }
 
     pub(crate) fn namespace(&self, name: &str) -> Option<Arc<Stored>> {
@@ -331,13 +314,17 @@ impl State {
             object::set_meta(&mut object, "resourceVersion", Some(version));
         }
 
-        let key = Key::of(&object);
+        let path = key::path(object::meta(&object, "namespace"), object::name(&object));
         let Some(kept) = self.tables.get_mut(table) else { return Stored::new(object) };
-        let facts = kept.objects.get(&key).map(|it| &it.facts);
-        let stored = Stored::at((revision, schema), object, facts);
+        let known = kept.objects.get_key_value(path.as_str());
+        // A new object often has the labels of the last one.
+        let like =
+            known.map(|(_, it)| &it.facts).or_else(|| kept.log.last().map(|it| &it.object.facts));
+        let stored = Stored::at((revision, schema), object, like);
+        let key = known.map_or_else(|| Key::of(&stored.value), |(key, _)| key.clone());
         let before = match kind {
-            Kind::Deleted => kept.objects.remove(&key),
-            Kind::Added | Kind::Modified => match kept.objects.get_mut(&key) {
+            Kind::Deleted => kept.objects.remove(path.as_str()),
+            Kind::Added | Kind::Modified => match kept.objects.get_mut(path.as_str()) {
                 Some(slot) => Some(std::mem::replace(slot, Arc::clone(&stored))),
                 None => kept.objects.insert(key.clone(), Arc::clone(&stored)),
             },

@@ -3,12 +3,21 @@
 use std::{cell::RefCell, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, map::Entry};
 
 /// A value and its paths of fields that are there twice.
 pub(crate) fn read(body: &[u8]) -> serde_json::Result<(Value, Vec<String>)> {
+    // Text is known to be text then, and not each piece of it again.
+    match std::str::from_utf8(body) {
+        Ok(text) => read_from(serde_json::Deserializer::from_str(text)),
+        Err(_) => read_from(serde_json::Deserializer::from_slice(body)),
+    }
+}
+
+fn read_from<'de>(
+    mut source: serde_json::Deserializer<impl serde_json::de::Read<'de>>,
+) -> serde_json::Result<(Value, Vec<String>)> {
     let found = RefCell::new(Vec::new());
-    let mut source = serde_json::Deserializer::from_slice(body);
     let value = Reader { at: Step::Root, found: &found }.deserialize(&mut source)?;
     source.end()?;
     Ok((value, found.into_inner()))
@@ -114,12 +123,20 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let mut fields = Map::new();
         while let Some(key) = map.next_key::<String>()? {
-            let at = Step::Field(&self.at, &key);
-            if fields.contains_key(&key) {
-                self.note(at.path());
+            let value = |key: &str, map: &mut A| {
+                map.next_value_seed(Reader { at: Step::Field(&self.at, key), found: self.found })
+            };
+            match fields.entry(key) {
+                Entry::Vacant(slot) => {
+                    let value = value(slot.key(), &mut map)?;
+                    slot.insert(value);
+                }
+                Entry::Occupied(mut slot) => {
+                    self.note(Step::Field(&self.at, slot.key()).path());
+                    let value = value(slot.key(), &mut map)?;
+                    slot.insert(value);
+                }
             }
-            let value = map.next_value_seed(Reader { at, found: self.found })?;
-            fields.insert(key, value);
         }
         Ok(Value::Object(fields))
     }

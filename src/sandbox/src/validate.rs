@@ -37,8 +37,8 @@ pub(crate) fn metadata(object: &Value, resource: &Resource) -> Vec<Cause> {
     } else {
         faults.extend(name_fault(name, resource));
     }
-    labels(&object["metadata"]["labels"], "metadata.labels", &mut faults);
-    annotations(&object["metadata"]["annotations"], &mut faults);
+    labels(object::of_metadata(object, "labels"), "metadata.labels", &mut faults);
+    annotations(object::of_metadata(object, "annotations"), &mut faults);
     owners(object, &mut faults);
     finalizers(object, resource, &mut faults);
     faults
@@ -212,8 +212,8 @@ fn annotations(annotations: &Value, faults: &mut Vec<Cause>) {
 
 fn owners(object: &Value, faults: &mut Vec<Cause>) {
     let mut controller: Option<&Value> = None;
-    let list = &object["metadata"]["ownerReferences"];
-    for owner in object::items(object, "/metadata/ownerReferences") {
+    let list = object::of_metadata(object, "ownerReferences");
+    for owner in list.as_array().into_iter().flatten() {
         let version = object::text(owner, "/apiVersion");
         if version.is_empty() || version.matches('/').count() > 1 {
             let path = "metadata.ownerReferences.apiVersion";

@@ -12,7 +12,7 @@ pub(super) fn metadata(old: &Value, object: &Value) -> Vec<Cause> {
     let mut faults = Vec::new();
     faults.extend(finalizers(old, object));
     for field in ["uid", "deletionTimestamp", "deletionGracePeriodSeconds"] {
-        let (before, after) = (&old["metadata"][field], &object["metadata"][field]);
+        let (before, after) = (object::of_metadata(old, field), object::of_metadata(object, field));
         let silent = after.is_null() || *after == *"";
         if !silent && before != after {
             let path = format!("metadata.{field}");

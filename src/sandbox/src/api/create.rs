@@ -65,7 +65,7 @@ pub(super) fn insert(state: &mut State, call: &Call, draft: Draft) -> Result<Wri
     if let Some(found) = state.find(&call.resource().table, &key)
         && !call.is_broken(Breakage::TakenNames)
     {
-        let subject = call.resource().subject(&key.name);
+        let subject = call.resource().subject(key.name());
         let dies = object::is_deleting(&found.value);
         return Err(if dies {
             Refusal::still_exists(&subject)

@@ -181,8 +181,8 @@ pub(crate) fn delete_all(
     for object in &page.objects {
         let key = Key::of(&object.value);
         let target = Target {
-            namespace: call.resource().namespaced.then_some(key.namespace),
-            name: key.name,
+            namespace: call.resource().namespaced.then(|| key.namespace().to_owned()),
+            name: key.name().to_owned(),
             ..call.target.clone()
         };
         let call = Call { target, options: call.options.clone(), now: call.now };

@@ -13,7 +13,7 @@ use crate::{
     patch::ownership,
     refusal::{Cause, Refusal, Result},
     registry::Version,
-    schema::{self, Judged, Mode, Node, Stamp},
+    schema::{self, Judged, Mode, Node, Rulebook, Stamp},
     store::{State, Stored},
     validate,
 };
@@ -117,6 +117,26 @@ impl Call {
         Err(Refusal::invalid(&self.resource().kind_subject(name), &faults))
     }
 
+    /// Whether nothing is wrong with an object of which the status alone has changed; the old one is all that
+    /// is told of what was.
+    pub(super) fn is_sound(&self, object: &Value, old: &Value) -> bool {
+        let Ok(version) = self.target.version() else { return false };
+        let fits = |node: &Node| {
+            let (status, old) = (&object["status"], old.get("status"));
+            of_status(status, old, node).is_empty() && schema::duplicates(status, node).is_empty()
+        };
+        let changed = ("status", old.get("status"));
+        let is_allowed = |rules: &Rulebook| {
+            rules.judge_field(object, changed, Judged::Before).is_some_and(|it| it.is_empty())
+        };
+        let is_custom = self.resource().is_custom();
+        validate::metadata(object, self.resource()).is_empty()
+            && ownership::faults(object).is_empty()
+            && (!is_custom || version.schema.root().field("status").is_none_or(fits))
+            && version.rules.as_ref().is_none_or(is_allowed)
+            && kinds::validate_status(self.resource(), object, Some(old)).is_empty()
+    }
+
     fn custom_faults(
         &self,
         version: &Version,
@@ -179,9 +199,8 @@ impl Call {
     /// The schema that an object will have been written under, if it is as that has it.
     pub(super) fn settles(&self, owners: Owners) -> Option<Stamp> {
         let is_whole = owners == Owners::OfUpdate && self.options.broken.is_none();
-        let custom = self.resource().is_custom() && !self.resource().reshapes;
-        let version = self.target.version().ok().filter(|_| custom && is_whole)?;
-        Some(version.schema.stamp())
+        let version = self.target.version().ok().filter(|it| is_whole && it.shape.is_none())?;
+        (!self.resource().reshapes).then(|| version.schema.stamp())
     }
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn list(state: &State, target: &Target, listing: &Listing) -> Result<
     let first = start.unwrap_or_else(|| Key::new(namespace.unwrap_or_default(), ""));
     let mut matching = objects
         .range(first..)
-        .take_while(|(key, _)| namespace.is_none_or(|it| it == key.namespace))
+        .take_while(|(key, _)| namespace.is_none_or(|it| it == key.namespace()))
         .filter(|(_, it)| it.matches(&listing.selector));
     // What is asked for as of any time comes from a cache, and that gives all at once.
     let limit = if listing.resource_version == "0" { usize::MAX } else { listing.limit };

@@ -24,13 +24,13 @@ pub(super) struct Place {
 
 /// The least key after another.
 pub(super) fn after(key: &Key) -> Key {
-    Key::new(&key.namespace, &format!("{}\0", key.name))
+    Key::new(key.namespace(), &format!("{}\0", key.name()))
 }
 
 pub(super) fn token(revision: Option<u64>, start: &Key, target: &Target) -> String {
     let path = match &target.namespace {
-        None if target.resource.namespaced => format!("/{}/{}", start.namespace, start.name),
-        _ => format!("/{}", start.name),
+        None if target.resource.namespaced => format!("/{}/{}", start.namespace(), start.name()),
+        _ => format!("/{}", start.name()),
     };
     let revision = revision.map_or_else(|| json!(-1), |it| json!(it));
     BASE64.encode(json!({"v": VERSION, "rv": revision, "start": path}).to_string())

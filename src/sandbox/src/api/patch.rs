@@ -1,9 +1,11 @@
 //! How a patch becomes an update, or a creation when an apply finds nothing.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::{
-    api::{Call, Draft, Owners, Strictness, Written, create, read, scale, update},
+    api::{Call, Draft, Owners, Strictness, Written, create, read, scale, status, update},
     breakage::Breakage,
     object,
     patch::{Format, apply, document, json, merge, strategic, typed},
@@ -34,18 +36,36 @@ pub(crate) fn patch(
     }
     let existing = call.target.existing(state)?;
     let patch = document::parse(body, format)?;
-    let object = patched(call, &existing, (format, &patch))?;
+    if !status::is_patched(call, &existing, (format, &patch)) {
+        return write(state, call, &existing, (format, &patch));
+    }
+    // Who holds it would keep its value from being lent.
+    drop(existing);
+    if let Some(written) = status::patch(state, call, (format, &patch)) {
+        return Ok(written);
+    }
+    let existing = call.target.existing(state)?;
+    write(state, call, &existing, (format, &patch))
+}
+
+fn write(
+    state: &mut State,
+    call: &Call,
+    existing: &Arc<Stored>,
+    (format, patch): (Format, &Value),
+) -> Result<Written> {
+    let object = patched(call, existing, (format, patch))?;
     let mut draft = call.decode(object).map_err(|why| {
         let shown = match format {
-            Format::Strategic => strategic::printed(&patch),
-            _ => patched(call, &existing, (format, &patch))
+            Format::Strategic => strategic::printed(patch),
+            _ => patched(call, existing, (format, patch))
                 .map(|it| it.to_string())
                 .unwrap_or_default(),
         };
         undecodable(&why, &shown)
     })?;
     settle_place(call, &mut draft.object)?;
-    update::replace(state, call, &existing, draft)
+    update::replace(state, call, existing, draft)
 }
 
 /// What a patch makes of what is there.
@@ -207,7 +227,7 @@ fn check_fields(call: &Call, body: &Value) -> Result<()> {
         many => format!("errors:\n  {}", many.join("\n  ")),
     };
     let (namespace, name) = (object::meta(body, "namespace"), object::name(body));
-    let (version, kind) = (call.target.api_version(), &call.resource().kind);
+    let (version, kind) = (call.target.api_version().into_owned(), &call.resource().kind);
     let version = if version.contains('/') { version } else { format!("/{version}") };
     let message = format!(
         "failed to create typed patch object ({namespace}/{name}; {version}, Kind={kind}): {lines}"

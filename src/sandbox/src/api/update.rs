@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::{
-    api::{Call, Draft, Owners, Written, change, create},
+    api::{Call, Draft, Owners, Written, change, create, status},
     breakage::Breakage,
     kinds, object,
     patch::ownership,
@@ -34,6 +34,15 @@ pub(crate) fn update(state: &mut State, call: &Call, body: Value) -> Result<Writ
         );
         return Err(Refusal::invalid(&subject, &[fault]));
     }
+    if !status::is_put(call, &existing, &draft) {
+        return replace(state, call, &existing, draft);
+    }
+    // Who holds it would keep its value from being lent.
+    drop(existing);
+    if let Some(written) = status::put(state, call, &draft.object["status"]) {
+        return Ok(written);
+    }
+    let existing = call.target.existing(state)?;
     replace(state, call, &existing, draft)
 }
 
@@ -109,7 +118,7 @@ pub(super) fn replace(
 ) -> Result<Written> {
     let Draft { mut object, warnings, owners } = draft;
     let old = &*call.as_read(existing)?;
-    let stated = object::meta(&object, "resourceVersion").to_owned();
+    let stated = object::meta(&object, "resourceVersion");
     let is_stale = !stated.is_empty() && stated != object::meta(old, "resourceVersion");
     if is_stale && !call.is_broken(Breakage::StaleWrites) {
         return Err(Refusal::modified(&call.resource().subject(&call.target.name)));
@@ -136,7 +145,7 @@ pub(super) fn replace(
     if owners == Owners::Applied {
         ownership::keep_times(old, &mut object);
     }
-    if existing.value == object && !call.is_broken(Breakage::IdleWrites) {
+    if is_same(&existing.value, &object) && !call.is_broken(Breakage::IdleWrites) {
         return Ok(Written::kept(Arc::clone(existing), 200, warnings));
     }
     if object::is_deleting(&object) && is_released(call, &object) {
@@ -146,6 +155,18 @@ pub(super) fn replace(
     }
     let schema = call.settles(owners);
     Ok(Written::kept(call.commit_as(state, object, schema), 200, warnings))
+}
+
+/// Whether a write changes nothing. What most of them change is looked at first: the metadata are long.
+fn is_same(old: &Value, object: &Value) -> bool {
+    let (Some(before), Some(after)) = (old.as_object(), object.as_object()) else {
+        return old == object;
+    };
+    let of_rest = before.iter().filter(|(key, _)| *key != "metadata");
+    before.len() == after.len()
+        && of_rest
+            .chain(before.get_key_value("metadata"))
+            .all(|(key, it)| after.get(key) == Some(it))
 }
 
 fn is_released(call: &Call, object: &Value) -> bool {
@@ -177,8 +198,7 @@ pub(super) fn check_preconditions(call: &Call, old: &Value, object: &Value) -> R
 
 /// What no client writes stays as it is.
 fn keep_system_fields(old: &Value, object: &mut Value) {
-    let (known, metadata) = (&old["metadata"], object::metadata(object));
-    for field in [
+    const SYSTEM: [&str; 7] = [
         "uid",
         "resourceVersion",
         "creationTimestamp",
@@ -186,8 +206,15 @@ fn keep_system_fields(old: &Value, object: &mut Value) {
         "deletionGracePeriodSeconds",
         "generation",
         "selfLink",
-    ] {
-        // Most writes state what they read, and comparing is cheaper than copying.
+    ];
+    let (known, metadata) = (&old["metadata"], object::metadata(object));
+    let is_kept = |(field, _): &(&String, &Value)| SYSTEM.contains(&field.as_str());
+    let before = known.as_object().into_iter().flatten().filter(is_kept);
+    // Most writes state what they read, and comparing is cheaper than copying.
+    if before.eq(metadata.iter().filter(is_kept)) {
+        return;
+    }
+    for field in SYSTEM {
         match known.get(field) {
             same if same == metadata.get(field) => {}
             Some(kept) => drop(metadata.insert(field.to_owned(), kept.clone())),

@@ -4,6 +4,9 @@ use http::Method;
 
 use crate::refusal::Subject;
 
+/// No part of a path beyond these says anything.
+const MOST_PARTS: usize = 12;
+
 /// A verb and what it is about. Borrowed from the request: most decisions keep nothing of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Attributes<'a> {
@@ -27,8 +30,13 @@ pub(crate) struct Hints<'a> {
 impl<'a> Attributes<'a> {
     /// Reads them from a path, decoded, whether or not such a resource is served.
     pub(crate) fn of(method: &Method, path: &'a str, hints: Hints<'a>) -> Self {
-        let parts: Vec<&str> = path.split('/').filter(|it| !it.is_empty()).collect();
-        let (group, rest) = match parts.as_slice() {
+        let mut parts = [""; MOST_PARTS];
+        let mut count = 0;
+        for (slot, part) in parts.iter_mut().zip(path.split('/').filter(|it| !it.is_empty())) {
+            *slot = part;
+            count += 1;
+        }
+        let (group, rest) = match parts.get(..count).unwrap_or_default() {
             ["api", _, rest @ ..] if !rest.is_empty() => ("", rest),
             ["apis", group, _, rest @ ..] if !rest.is_empty() => (*group, rest),
             _ => return Self { verb: plain_verb(method), path, ..Self::default() },

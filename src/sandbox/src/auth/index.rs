@@ -64,14 +64,14 @@ impl Index {
     fn add(&mut self, (state, known): (&State, &mut Roles), key: &Key, binding: &Value) {
         let kind = object::text(binding, "/roleRef/kind").to_owned();
         let name = object::text(binding, "/roleRef/name").to_owned();
-        let home = if kind == "Role" { key.namespace.as_str() } else { "" };
+        let home = if kind == "Role" { key.namespace() } else { "" };
         let id = (kind.clone(), Key::new(home, &name));
         let rules = *known.entry(id).or_insert_with_key(|(kind, key)| {
             let role = role(state, kind, key)?;
             self.roles.push(rules::of(&role));
             Some(self.roles.len() - 1)
         });
-        let bindings = match key.namespace.as_str() {
+        let bindings = match key.namespace() {
             "" => &mut self.cluster,
             namespace => self.namespaces.entry(namespace.to_owned()).or_default(),
         };
@@ -132,12 +132,12 @@ impl Bindings {
         binding: &Value,
         (rules, role): (Option<usize>, (String, String)),
     ) {
-        let (kind, title) = match key.namespace.as_str() {
-            "" => ("ClusterRoleBinding", key.name.clone()),
-            namespace => ("RoleBinding", format!("{}/{namespace}", key.name)),
+        let (kind, title) = match key.namespace() {
+            "" => ("ClusterRoleBinding", key.name().to_owned()),
+            namespace => ("RoleBinding", format!("{}/{namespace}", key.name())),
         };
         for subject in object::items(binding, "/subjects") {
-            let Some((who, whom)) = who(subject, &key.namespace) else { continue };
+            let Some((who, whom)) = who(subject, key.namespace()) else { continue };
             let told = format!("{kind} {title:?} of {} {:?} to {whom}", role.0, role.1);
             self.of.entry(who).or_default().push(self.grants.len());
             self.grants.push(Grant { rules, role: role.clone(), told });

@@ -128,12 +128,12 @@ fn old(
 /// The account as a user, if it is still the same one.
 fn living(state: &State, key: &Key, uid: &str) -> Result<User, String> {
     let account = state.find("serviceaccounts", key);
-    let found = account.ok_or_else(|| format!("serviceaccounts {:?} not found", key.name))?;
+    let found = account.ok_or_else(|| format!("serviceaccounts {:?} not found", key.name()))?;
     let real = object::uid(&found.value);
     if real != uid {
         return Err(format!("service account UID ({real}) does not match claim ({uid})"));
     }
-    let name = user::account_name(&key.namespace, &key.name);
+    let name = user::account_name(key.namespace(), key.name());
     let mut groups = user::account_groups(&name);
     groups.push(AUTHENTICATED.to_owned());
     Ok(User { name, uid: uid.to_owned(), groups, extra: BTreeMap::new() })

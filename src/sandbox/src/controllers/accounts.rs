@@ -35,12 +35,12 @@ impl Accounts {
     fn learn(&mut self, state: &State) {
         let Some(news) = self.follow.news(state, TABLES) else {
             let all = state.tables.get(NAMESPACES).into_iter().flat_map(|it| it.objects.keys());
-            self.due.extend(all.map(|it| it.name.clone()));
+            self.due.extend(all.map(|it| it.name().to_owned()));
             return;
         };
         for (table, change) in news {
-            let Key { namespace, name } = &change.key;
-            let home = match (table, name.as_str()) {
+            let (namespace, name) = (change.key.namespace(), change.key.name());
+            let home = match (table, name) {
                 (NAMESPACES, name) => name,
                 (ACCOUNTS, ACCOUNT) | (CONFIGS, ROOT) => namespace,
                 _ => continue,

@@ -42,14 +42,14 @@ impl Namespaces {
         let Some(news) = self.follow.news(state, [NAMESPACES]) else {
             let all = state.tables.get(NAMESPACES).into_iter().flat_map(|it| &it.objects);
             let dying = all.filter(|(_, it)| is_dying(it));
-            self.dying = dying.map(|(key, _)| key.name.clone()).collect();
+            self.dying = dying.map(|(key, _)| key.name().to_owned()).collect();
             return;
         };
         for (_, change) in news {
             if change.kind != Kind::Deleted && is_dying(&change.object) {
-                self.dying.insert(change.key.name.clone());
+                self.dying.insert(change.key.name().to_owned());
             } else {
-                self.dying.remove(&change.key.name);
+                self.dying.remove(change.key.name());
             }
         }
     }

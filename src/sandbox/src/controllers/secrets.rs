@@ -41,8 +41,8 @@ impl Secrets {
         for (table, change) in news {
             let key = &change.key;
             if table == ACCOUNTS {
-                let beside = self.all.range(Key::new(&key.namespace, "")..);
-                let beside = beside.take_while(|it| it.namespace == key.namespace);
+                let beside = self.all.range(Key::new(key.namespace(), "")..);
+                let beside = beside.take_while(|it| it.namespace() == key.namespace());
                 concerned.extend(beside.cloned());
             } else if change.kind != Kind::Deleted && change.object.value.peek(is_due) {
                 self.all.insert(key.clone());
@@ -63,7 +63,7 @@ impl Secrets {
             let Some(stored) = state.find(SECRETS, &key) else { continue };
             let secret = Value::clone(&stored.value);
             let account = secret["metadata"]["annotations"][ACCOUNT].as_str().unwrap_or_default();
-            let Some(account) = state.find(ACCOUNTS, &Key::new(&key.namespace, account)) else {
+            let Some(account) = state.find(ACCOUNTS, &Key::new(key.namespace(), account)) else {
                 let what = (&resource, &secret);
                 controllers::remove(state, what, Propagation::Background, (MANAGER, now));
                 continue;

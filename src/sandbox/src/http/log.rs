@@ -45,7 +45,7 @@ pub(super) fn log(exchange: &Exchange, target: &Target) -> Result<Response<Body>
             grew: cluster.logs.follow((&reader.pod, &reader.uid)),
             pods,
             faults: cluster.faults.follow(&exchange.client),
-            client: exchange.client.clone(),
+            client: Arc::clone(&exchange.client),
             cluster: Arc::clone(cluster),
             reader,
         };
@@ -65,7 +65,7 @@ pub(super) fn log(exchange: &Exchange, target: &Target) -> Result<Response<Body>
 /// Somebody who reads on until the container ends.
 struct Following {
     cluster: Arc<Cluster>,
-    client: String,
+    client: Arc<str>,
     reader: Reader,
     grew: watch::Receiver<()>,
     pods: Ear,

@@ -46,11 +46,16 @@ pub(super) struct Path {
     pub(super) is_watched: bool,
 }
 
+/// Few paths have more.
+const USUAL_PARTS: usize = 9;
+
 impl Route {
     pub(super) fn parse(path: &str) -> Self {
         let parts = path.split('/').filter(|it| !it.is_empty());
         if !path.contains('%') {
-            return Self::of(&parts.collect::<Vec<_>>());
+            let mut all = Vec::with_capacity(USUAL_PARTS);
+            all.extend(parts);
+            return Self::of(&all);
         }
         let parts: Vec<Cow<'_, str>> = parts.map(decoded).collect();
         Self::of(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())

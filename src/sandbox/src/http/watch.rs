@@ -46,7 +46,7 @@ const BATCH: usize = 256;
 
 struct Watch {
     cluster: Arc<Cluster>,
-    client: String,
+    client: Arc<str>,
     target: Target,
     selector: Selector,
     form: Form,
@@ -83,7 +83,7 @@ pub(super) fn watch(exchange: &Exchange, target: Target) -> Result<Response<Body
     }
     let now = Instant::now();
     let mut watch = Box::new(Watch {
-        client: exchange.client.clone(),
+        client: Arc::clone(&exchange.client),
         changed: table.changed.subscribe(),
         faults: cluster.faults.follow(&exchange.client),
         cluster: Arc::clone(&cluster),
@@ -267,7 +267,7 @@ impl Watch {
 
     /// What a change means to one who sees only what the selector takes.
     fn tell(&mut self, change: &Change) {
-        if self.target.namespace.as_ref().is_some_and(|it| *it != change.key.namespace) {
+        if self.target.namespace.as_ref().is_some_and(|it| *it != change.key.namespace()) {
             return;
         }
         let matched = change.before.as_ref().is_some_and(|it| it.matches(&self.selector));

@@ -252,11 +252,10 @@ fn respond(exchange: &Exchange, call: &Call, outcome: Outcome) -> Response<Body>
             warned(json_response(written.code, status.to_string()), &written.warnings)
         }
         Outcome::One(written) => {
-            let now = exchange.cluster.now();
             let body = if target.subresource == "scale" {
                 written.object.json()
             } else {
-                read::object(target, &written.object, (form, now))
+                read::object(target, &written.object, (form, call.now))
             };
             warned(json_response(written.code, body), &written.warnings)
         }

@@ -179,7 +179,7 @@ pub(crate) fn check_lives(state: &State, resource: &Resource, name: &str) -> Res
 /// Lets a definition go that waits for the end of its last object.
 pub(crate) fn release(state: &mut State, group: &str, plural: &str) {
     let key = names::key(group, plural);
-    let left = state.tables.get(&key.name).is_some_and(|it| !it.objects.is_empty());
+    let left = state.tables.get(key.name()).is_some_and(|it| !it.objects.is_empty());
     let Some(definition) = state.find(DEFINITIONS, &key) else { return };
     if left || !object::is_deleting(&definition.value) {
         return;

@@ -20,7 +20,7 @@ const UID_LABEL: &str = "batch.kubernetes.io/controller-uid";
 const NAME_LABEL: &str = "batch.kubernetes.io/job-name";
 
 pub(super) const RULES: Rules = Rules {
-    traits: &[Trait::Generation, Trait::Orphans],
+    traits: &[Trait::Generation, Trait::Orphans, Trait::StatusApart],
     fill_in,
     create: |_, object| prepare_create(object),
     validate: rules::validate,

@@ -10,7 +10,7 @@ use crate::{
 
 /// Kinds that users define.
 pub(crate) const CUSTOM: Rules =
-    Rules { traits: &[Trait::Generation, Trait::StatedVersion], ..PLAIN };
+    Rules { traits: &[Trait::Generation, Trait::StatedVersion, Trait::StatusApart], ..PLAIN };
 
 const COUNTED: Rules = Rules { traits: &[Trait::Generation], ..PLAIN };
 

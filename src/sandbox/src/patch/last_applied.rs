@@ -20,7 +20,7 @@ pub(super) fn allowed(call: &Call, live: Option<&Value>) -> Result<FieldSet> {
     let Some(live) = live.filter(|_| call.options.manager == MANAGER) else { return Ok(none) };
     let text = live["metadata"]["annotations"][ANNOTATION].as_str().unwrap_or_default();
     let Ok(applied) = serde_json::from_str::<Value>(text) else { return Ok(none) };
-    if applied["apiVersion"] != call.target.api_version() {
+    if applied["apiVersion"] != *call.target.api_version() {
         return Ok(none);
     }
     let node = call.target.version()?.schema.root();

@@ -4,6 +4,7 @@ mod repeated;
 
 use serde_json::{Value, json};
 
+pub(crate) use self::repeated::{claim, settle};
 use crate::{
     api::Call,
     clock, object,
@@ -79,7 +80,7 @@ impl Owner {
         Self {
             manager: manager.to_owned(),
             operation,
-            api_version: call.target.api_version(),
+            api_version: call.target.api_version().into_owned(),
             subresource: call.target.subresource.clone(),
             time: None,
             fields: FieldSet::default(),
@@ -260,7 +261,7 @@ pub(crate) fn is_timed(call: &Call) -> bool {
 pub(crate) fn difference(call: &Call, old: Option<&Value>, new: &Value) -> Result<Difference> {
     let node = call.target.version()?.schema.root();
     let mut difference = match old {
-        Some(_) => typed::differ(old, Some(new), Some(node)),
+        Some(old) => typed::differ_but((old, new), node, ["metadata", "managedFields"]),
         None => typed::compare(Some(&blank::of(&call.target.resource)), Some(new), Some(node)),
     };
     let Difference { changed, removed } = &mut difference;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::{
     check::check,
-    compare::{Difference, compare, differ},
+    compare::{Difference, compare, differ, differ_but},
     merge::merge,
     remove::remove,
 };

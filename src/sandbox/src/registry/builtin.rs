@@ -13,7 +13,7 @@ use self::rows::{Row, RowVersion, Scope, Status};
 use crate::{
     api::scale::Paths,
     kinds,
-    registry::{Origin, Resource, Version},
+    registry::{Origin, Resource, Version, api_version},
     schema::{Schema, Source},
 };
 
@@ -61,10 +61,6 @@ pub(crate) fn definition(api_version: &str, kind: &str) -> Option<&'static Value
         .map(|(_, it)| it)
 }
 
-fn api_version(group: &str, version: &str) -> String {
-    if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
-}
-
 fn resource(row: &Row) -> Resource {
     let table = if row.group.is_empty() || row.id == "events" {
         row.id.to_owned()
@@ -74,6 +70,7 @@ fn resource(row: &Row) -> Resource {
     let owned = |list: &[&str]| list.iter().map(|it| (*it).to_owned()).collect();
     let version = |it: &RowVersion| Version {
         name: it.name.to_owned(),
+        full_name: api_version(row.group, it.name),
         schema: Schema::lazy(Source::BuiltIn {
             api_version: api_version(row.group, it.name),
             kind: row.kind,

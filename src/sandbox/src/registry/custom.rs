@@ -6,7 +6,7 @@ use crate::{
     api::scale::Paths,
     kinds::CUSTOM,
     object,
-    registry::{Column, Origin, Resource, Version},
+    registry::{Column, Origin, Resource, Version, api_version},
     schema::{Rulebook, Schema, Source},
 };
 
@@ -18,8 +18,9 @@ pub(crate) fn resource(definition: &Value) -> Resource {
         let list = spec.pointer(pointer).map(object::strings).unwrap_or_default();
         list.into_iter().map(str::to_owned).collect()
     };
-    let mut versions: Vec<Version> =
-        object::items(spec, "/versions").filter(|it| it["served"] == true).map(version).collect();
+    let group = text("/group");
+    let served = object::items(spec, "/versions").filter(|it| it["served"] == true);
+    let mut versions: Vec<Version> = served.map(|it| version(&group, it)).collect();
     versions.sort_by_key(|it| std::cmp::Reverse(priority(&it.name)));
 
     let mut selectable: Vec<(String, String)> = Vec::new();
@@ -32,7 +33,7 @@ pub(crate) fn resource(definition: &Value) -> Resource {
     }
     let mut storing = object::items(spec, "/versions").filter(|it| it["storage"] == true);
     let storage = storing.next().and_then(|it| it["name"].as_str());
-    let (group, plural) = (text("/group"), text("/names/plural"));
+    let plural = text("/names/plural");
     Resource {
         table: format!("{plural}.{group}"),
         group,
@@ -52,11 +53,13 @@ pub(crate) fn resource(definition: &Value) -> Resource {
     }
 }
 
-fn version(spec: &Value) -> Version {
+fn version(group: &str, spec: &Value) -> Version {
     let schema = spec.pointer("/schema/openAPIV3Schema").cloned().unwrap_or_else(|| json!({}));
     let rules = Rulebook::compile(&schema);
+    let name = object::text(spec, "/name");
     Version {
-        name: object::text(spec, "/name").to_owned(),
+        name: name.to_owned(),
+        full_name: api_version(group, name),
         schema: Schema::lazy(Source::Custom(schema)),
         status: spec["subresources"]["status"].is_object(),
         scale: Paths::of_definition(&spec["subresources"]["scale"]),

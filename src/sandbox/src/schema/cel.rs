@@ -92,6 +92,31 @@ impl Rulebook {
         faults
     }
 
+    /// The same of an object that is another in one field alone; nothing when a rule about the whole of it asks
+    /// what that was.
+    pub(crate) fn judge_field(
+        &self,
+        object: &Value,
+        (field, old): (&str, Option<&Value>),
+        when: Judged,
+    ) -> Option<Vec<Cause>> {
+        let own = self.own.as_ref();
+        let is_apart = own.is_none_or(|it| it.of_changes.is_empty()) && self.additional.is_none();
+        let map = object.as_object().filter(|_| is_apart)?;
+        let mut faults = Vec::new();
+        if let Some(own) = own {
+            let whole = Site { path: String::new(), past: Past::New, when: Judged::NotYet };
+            own.judge(object, &whole, &mut faults);
+        }
+        for (key, child) in &self.properties {
+            let Some(value) = map.get(key) else { continue };
+            let before = if key == field { old } else { Some(value) };
+            let past = before.map_or(Past::New, Past::Was);
+            child.walk(value, &Site { path: format!(".{key}"), past, when }, &mut faults);
+        }
+        Some(faults)
+    }
+
     fn walk(&self, value: &Value, site: &Site<'_>, faults: &mut Vec<Cause>) {
         if value.is_null() {
             return;

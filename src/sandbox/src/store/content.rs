@@ -3,19 +3,33 @@
 use std::{borrow::Cow, cell::RefCell, fmt, ops::Deref, sync::OnceLock};
 
 use bytes::Bytes;
-use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use crate::store::json;
 
 /// An object that is there as a value, as JSON, or both. One is made of the other when it is asked for.
 #[derive(Default)]
 pub(crate) struct Content {
-    value: OnceLock<Value>,
+    /// Apart: most objects are JSON alone.
+    value: OnceLock<Box<Value>>,
     json: OnceLock<Bytes>,
 }
 
 impl Content {
     pub(super) fn json(&self) -> Bytes {
         self.json.get_or_init(|| written(self)).clone()
+    }
+
+    /// The value for whoever is about to replace it. JSON alone is left.
+    pub(super) fn take(&mut self) -> Value {
+        self.json();
+        self.value.take().map_or_else(|| self.parsed(), |it| *it)
+    }
+
+    /// Has the value again that was taken.
+    pub(super) fn put_back(&self, value: Value) {
+        // Who has parsed it meanwhile has the same.
+        drop(self.value.set(Box::new(value)));
     }
 
     /// A copy of which only JSON is there: maps of a value take many times as much memory.
@@ -30,13 +44,13 @@ impl Content {
 
     /// The object, to be read once: one that is JSON alone stays so.
     pub(crate) fn read(&self) -> Cow<'_, Value> {
-        self.value.get().map_or_else(|| Cow::Owned(self.parsed()), Cow::Borrowed)
+        self.value.get().map_or_else(|| Cow::Owned(self.parsed()), |it| Cow::Borrowed(&**it))
     }
 
     /// Either is there from the beginning, and what is JSON here was written here.
     fn parsed(&self) -> Value {
-        let json = self.json.get().map(|it| serde_json::from_slice(it));
-        json.and_then(Result::ok).unwrap_or_default()
+        let json = self.json.get().and_then(|it| std::str::from_utf8(it).ok());
+        json.and_then(|it| serde_json::from_str(it).ok()).unwrap_or_default()
     }
 }
 
@@ -44,12 +58,9 @@ impl Content {
 pub(crate) fn written(object: &Value) -> Bytes {
     SCRATCH.with_borrow_mut(|scratch| {
         scratch.clear();
-        let written = match object {
-            Value::Object(fields) => serde_json::to_writer(&mut *scratch, &Headed(fields)),
-            other => serde_json::to_writer(&mut *scratch, other),
-        };
+        json::write_headed(object, &["apiVersion", "kind"], scratch);
         // As much memory as it has bytes: most of it is kept for long.
-        if written.is_ok() { Bytes::copy_from_slice(scratch) } else { Bytes::new() }
+        Bytes::copy_from_slice(scratch)
     })
 }
 
@@ -58,20 +69,9 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-struct Headed<'a>(&'a Map<String, Value>);
-
-impl Serialize for Headed<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let head = ["apiVersion", "kind"];
-        let first = head.iter().filter_map(|key| Some((*key, self.0.get(*key)?)));
-        let rest = self.0.iter().map(|(key, value)| (key.as_str(), value));
-        serializer.collect_map(first.chain(rest.filter(|(key, _)| !head.contains(key))))
-    }
-}
-
 impl From<Value> for Content {
     fn from(value: Value) -> Self {
-        Self { value: OnceLock::from(value), json: OnceLock::new() }
+        Self { value: OnceLock::from(Box::new(value)), json: OnceLock::new() }
     }
 }
 
@@ -79,7 +79,7 @@ impl Deref for Content {
     type Target = Value;
 
     fn deref(&self) -> &Value {
-        self.value.get_or_init(|| self.parsed())
+        self.value.get_or_init(|| Box::new(self.parsed()))
     }
 }
 
@@ -114,6 +114,18 @@ mod tests {
         assert!(packed.value.get().is_none());
         assert!(packed == object);
         assert_eq!(packed.json(), content.json());
+    }
+
+    #[test]
+    fn what_is_taken_is_still_there_as_json() {
+        let object = json!({ "kind": "Lease" });
+        let mut content = Content::from(object.clone());
+
+        let taken = content.take();
+
+        assert_eq!(taken, object);
+        assert!(content.value.get().is_none());
+        assert!(content == object);
     }
 
     #[test]

@@ -16,10 +16,10 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Those of an object; labels that it had before are not kept twice.
-    pub(crate) fn of(object: &Value, before: Option<&Self>) -> Self {
-        let stated = &object["metadata"]["labels"];
-        let known = before.map(|it| &it.labels).filter(|it| it.are(stated));
+    /// Those of an object; labels that another one has too are not kept twice.
+    pub(crate) fn of(object: &Value, like: Option<&Self>) -> Self {
+        let stated = object::of_metadata(object, "labels");
+        let known = like.map(|it| &it.labels).filter(|it| it.are(stated));
         Self {
             labels: known.cloned().unwrap_or_else(|| Labels::of(stated)),
             is_owned: object::items(object, "/metadata/ownerReferences").next().is_some(),

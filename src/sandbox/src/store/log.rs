@@ -94,6 +94,11 @@ impl Log {
         }
     }
 
+    /// The last change that is remembered.
+    pub(super) fn last(&self) -> Option<&Arc<Change>> {
+        self.changes.back()
+    }
+
     /// The revision before the last change.
     pub(crate) fn before_last(&self) -> Option<u64> {
         self.changes.back().map(|it| it.revision - 1)

@@ -22,6 +22,8 @@ mod schemas;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]
+mod statuses;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tcp;

@@ -174,7 +174,7 @@ impl Graph {
         let Some(home) = self.homes.get(object::text(reference, "/uid")) else {
             return Owner::Gone;
         };
-        let namespace = &home.spot.1.namespace;
+        let namespace = home.spot.1.namespace();
         if !namespace.is_empty() && namespace != object::meta(object, "namespace") {
             return Owner::Abroad;
         }

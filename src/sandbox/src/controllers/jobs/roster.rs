@@ -134,7 +134,7 @@ impl Roster {
         let labels = pod.value.peek(|it| it["metadata"]["labels"].clone());
         let takes = |job: &Value| label_selector::matches(&job["spec"]["selector"], &labels);
         let jobs = state.tables.get(JOBS).map(|it| &it.objects);
-        let jobs = jobs.into_iter().flat_map(|it| Table::within(it, Some(&key.namespace)));
+        let jobs = jobs.into_iter().flat_map(|it| Table::within(it, Some(key.namespace())));
         let taking = jobs.filter(|(_, it)| it.value.peek(takes));
         self.due.extend(taking.map(|(key, _)| key.clone()));
     }
@@ -188,7 +188,7 @@ impl Roster {
     /// The Pods of a namespace that nobody controls.
     pub(super) fn free(&self, state: &State, namespace: &str) -> Vec<Arc<Stored>> {
         let keys = self.free.range(Key::new(namespace, "")..);
-        let keys = keys.take_while(|it| it.namespace == namespace);
+        let keys = keys.take_while(|it| it.namespace() == namespace);
         let pods = keys.filter_map(|it| state.find(PODS, it));
         pods.filter(|it| it.value.peek(|pod| controller(pod).is_none())).collect()
     }

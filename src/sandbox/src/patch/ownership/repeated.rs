@@ -4,54 +4,82 @@
 use serde_json::Value;
 
 use super::{UPDATE, difference, strip};
-use crate::{api::Call, clock, object, patch::fields::FieldSet, refusal::Result};
+use crate::{
+    api::Call,
+    clock, object,
+    patch::{fields::FieldSet, typed::Difference},
+    refusal::Result,
+};
+
+/// What such a write changes of the owners.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Claim {
+    Nothing,
+    /// Of that one.
+    Time(usize),
+}
 
 /// Whether it was such a write; the owners are settled then.
 pub(super) fn updated(call: &Call, old: &Value, object: &mut Value) -> Result<bool> {
-    let is_same = old["metadata"]["managedFields"] == object["metadata"]["managedFields"];
+    let is_same = owners(old) == owners(object);
     let Some(known) = known(call, old).filter(|_| is_same || !states(call, object)) else {
         return Ok(false);
     };
     let difference = difference(call, Some(old), object)?;
-    if !difference.removed.is_empty() {
-        return Ok(false);
-    }
-    let mut taken = difference.changed.clone();
-    strip(&mut taken);
-    let mine = known.iter().position(|it| is_mine(it, call));
-    let is_others =
-        |at: usize, it: &Value| Some(at) != mine && touches(&it["fieldsV1"], &difference.changed);
-    if known.iter().enumerate().any(|(at, it)| is_others(at, it)) {
-        return Ok(false);
-    }
-    let is_owned = match mine.and_then(|it| known.get(it)) {
-        Some(mine) => holds(&mine["fieldsV1"], &taken),
-        None => taken.is_empty(),
-    };
-    if !is_owned {
-        return Ok(false);
-    }
+    let Some(claim) = claim_of(call, known, difference) else { return Ok(false) };
     if !is_same {
         object::set_meta(object, "managedFields", Some(known.clone().into()));
     }
-    let owners = object::metadata(object).get_mut("managedFields").and_then(Value::as_array_mut);
-    if let Some(owners) = owners.filter(|_| !taken.is_empty())
-        && let Some(mine) = mine.and_then(|it| owners.get_mut(it))
-    {
-        mine["time"] = clock::seconds(call.now).into();
-        owners.sort_by(|one, other| rank(one).cmp(&rank(other)));
-    }
+    settle(call, object, claim);
     Ok(true)
+}
+
+/// What a write changes of the owners that an object has, when it is such a write.
+pub(crate) fn claim(call: &Call, object: &Value, difference: Difference) -> Option<Claim> {
+    claim_of(call, known(call, object)?, difference)
+}
+
+fn claim_of(call: &Call, known: &[Value], difference: Difference) -> Option<Claim> {
+    let Difference { mut changed, removed } = difference;
+    if !removed.is_empty() {
+        return None;
+    }
+    let mine = known.iter().position(|it| is_mine(it, call));
+    let is_others = |at: usize, it: &Value| Some(at) != mine && touches(&it["fieldsV1"], &changed);
+    if known.iter().enumerate().any(|(at, it)| is_others(at, it)) {
+        return None;
+    }
+    strip(&mut changed);
+    if changed.is_empty() {
+        return Some(Claim::Nothing);
+    }
+    let mine = mine.filter(|it| known.get(*it).is_some_and(|it| holds(&it["fieldsV1"], &changed)));
+    mine.map(Claim::Time)
+}
+
+/// Changes the owners so.
+pub(crate) fn settle(call: &Call, object: &mut Value, claim: Claim) {
+    let Claim::Time(mine) = claim else { return };
+    let owners = object::metadata(object).get_mut("managedFields").and_then(Value::as_array_mut);
+    let Some(owners) = owners else { return };
+    if let Some(mine) = owners.get_mut(mine) {
+        object::put(object::fields(mine), "time", clock::seconds(call.now).into());
+    }
+    owners.sort_by(|one, other| rank(one).cmp(&rank(other)));
+}
+
+fn owners(object: &Value) -> &Value {
+    object::of_metadata(object, "managedFields")
 }
 
 /// Whether a write says who owns what.
 fn states(call: &Call, object: &Value) -> bool {
-    call.target.subresource.is_empty() && !object["metadata"]["managedFields"].is_null()
+    call.target.subresource.is_empty() && !owners(object).is_null()
 }
 
 /// The owners that there were, when all are of today's version.
 fn known<'a>(call: &Call, old: &'a Value) -> Option<&'a Vec<Value>> {
-    let owners = old["metadata"]["managedFields"].as_array().filter(|it| !it.is_empty())?;
+    let owners = owners(old).as_array().filter(|it| !it.is_empty())?;
     let api_version = call.target.api_version();
     let is_plain = |it: &Value| {
         let fields = it["fieldsV1"].as_object().is_some_and(|it| !it.is_empty());

@@ -1,6 +1,6 @@
 //! What distinguishes two objects, field by field.
 
-use std::collections::BTreeSet;
+use std::{cmp::Ordering, collections::BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -32,6 +32,13 @@ impl Difference {
     fn insert(&mut self, name: &str, inner: Self) {
         self.changed.insert(name, inner.changed);
         self.removed.insert(name, inner.removed);
+    }
+
+    /// Notes what distinguishes a field.
+    pub(crate) fn insert_field(&mut self, key: &str, inner: Self) {
+        if !inner.changed.is_empty() || !inner.removed.is_empty() {
+            self.insert(&["f:", key].concat(), inner);
+        }
     }
 
     fn add(&mut self, other: &Self) {
@@ -93,7 +100,7 @@ fn inside(before: Option<Form<'_>>, after: Option<Form<'_>>, node: Option<&Node>
     if let (Some(Form::Map(_)), _) | (_, Some(Form::Map(_))) = (before, after) {
         let old = if let Some(Form::Map(map)) = before { map } else { &none };
         let new = if let Some(Form::Map(map)) = after { map } else { &none };
-        maps(old, new, node, &mut difference);
+        maps((old, new), node, None, &mut difference);
     } else {
         let old = if let Some(Form::List(list)) = before { list } else { &[] };
         let new = if let Some(Form::List(list)) = after { list } else { &[] };
@@ -102,20 +109,59 @@ fn inside(before: Option<Form<'_>>, after: Option<Form<'_>>, node: Option<&Node>
     difference
 }
 
+/// The difference of two objects, one field of one of their fields apart: that is long, and is not compared.
+pub(crate) fn differ_but(
+    (old, new): (&Value, &Value),
+    node: &Node,
+    [outer, inner]: [&str; 2],
+) -> Difference {
+    let (Value::Object(before), Value::Object(after)) = (old, new) else {
+        return differ(Some(old), Some(new), Some(node));
+    };
+    let mut difference = Difference::default();
+    maps((before, after), Some(node), Some(outer), &mut difference);
+    let mut apart = Difference::default();
+    match (before.get(outer), after.get(outer)) {
+        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+            maps((old, new), node.field(outer), Some(inner), &mut apart);
+        }
+        (old, new) => apart = compare(old, new, node.field(outer)),
+    }
+    difference.insert_field(outer, apart);
+    difference
+}
+
 fn maps(
-    old: &Map<String, Value>,
-    new: &Map<String, Value>,
+    (old, new): (&Map<String, Value>, &Map<String, Value>),
     node: Option<&Node>,
+    but: Option<&str>,
     difference: &mut Difference,
 ) {
-    let gone = old.keys().filter(|key| !new.contains_key(*key));
-    for key in new.keys().chain(gone) {
-        let (before, after) = (old.get(key), new.get(key));
+    for (key, before, after) in pairs(old, new).filter(|(key, ..)| but != Some(*key)) {
         if before != after {
             let inner = differ(before, after, node.and_then(|it| it.field(key)));
-            difference.insert(&format!("f:{key}"), inner);
+            difference.insert_field(key, inner);
         }
     }
+}
+
+/// All keys that one of two maps has, each with what it has in both. Both maps are in order.
+fn pairs<'a>(
+    old: &'a Map<String, Value>,
+    new: &'a Map<String, Value>,
+) -> impl Iterator<Item = (&'a str, Option<&'a Value>, Option<&'a Value>)> {
+    let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
+    std::iter::from_fn(move || {
+        let order = match (old.peek(), new.peek()) {
+            (Some((one, _)), Some((two, _))) => one.cmp(two),
+            (_, None) => Ordering::Less,
+            (None, _) => Ordering::Greater,
+        };
+        let before = if order == Ordering::Greater { None } else { old.next() };
+        let after = if order == Ordering::Less { None } else { new.next() };
+        let (key, _) = before.or(after)?;
+        Some((key.as_str(), before.map(|(_, it)| it), after.map(|(_, it)| it)))
+    })
 }
 
 fn lists(old: &[Value], new: &[Value], node: Option<&Node>, difference: &mut Difference) {
