@@ -36,7 +36,7 @@ pub(crate) struct Cluster {
     pub(crate) logs: Logs,
     state: Mutex<State>,
     /// Founded when the first asks: most clusters have no servers.
-    authority: OnceLock<Authority>,
+    authority: Mutex<Option<Arc<Authority>>>,
     /// The same as in the state, for those who would not wait for its lock.
     has_rbac: AtomicBool,
     /// The tokens of servers, each with whom it lets in.
@@ -77,7 +77,7 @@ impl Cluster {
             accesses: Arc::clone(&state.accesses),
             logs: Logs::default(),
             state: Mutex::new(state),
-            authority: OnceLock::new(),
+            authority: Mutex::default(),
             has_rbac: AtomicBool::new(false),
             tokens: Mutex::default(),
             signer: OnceLock::new(),
@@ -211,13 +211,19 @@ impl Cluster {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who vouches for this cluster's servers; the same for all of them.
-    pub(crate) fn authority(&self) -> Result<&Authority, Error> {
-        if let Some(known) = self.authority.get() {
-            return Ok(known);
+    /// Who vouches for this cluster's servers; the same for all of them, until it is replaced.
+    pub(crate) fn authority(&self) -> Result<Arc<Authority>, Error> {
+        let mut known = self.authority.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*known {
+            return Ok(Arc::clone(known));
         }
-        let authority = Authority::found(&self.name)?;
-        Ok(self.authority.get_or_init(|| authority))
+        let founded = Arc::new(Authority::found(&self.name)?);
+        Ok(Arc::clone(known.insert(founded)))
+    }
+
+    /// Forgets who vouched: the next who asks founds another.
+    pub(crate) fn forget_authority(&self) {
+        *self.authority.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(crate) fn record(&self, act: &Act<'_>) {

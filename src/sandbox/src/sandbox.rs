@@ -109,6 +109,12 @@ impl Sandbox {
         Server::start(Arc::clone(&self.cluster), addr).await
     }
 
+    /// Puts another certificate authority in place of the cluster's. Servers that are started from now on
+    /// prove themselves by it, and client certificates of the one before are nobody's.
+    pub fn replace_authority(&self) {
+        self.cluster.forget_authority();
+    }
+
     /// Every write since the cluster began, in order, the oldest forgotten after a hundred
     /// thousand.
     pub fn audit(&self) -> Vec<AuditEntry> {

@@ -10,6 +10,8 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto,
 };
+use jiff::{SignedDuration, Timestamp};
+use rustls::pki_types::CertificateDer;
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -25,6 +27,9 @@ use crate::{
 
 /// What the token of an administrator is known by when the user agent says nothing.
 const ADMIN: &str = "admin";
+
+/// How long a client's certificate is good for, unless told: longer than any sandbox is there.
+const YEARS: SignedDuration = SignedDuration::from_hours(24 * 365 * 10);
 
 /// A cluster being served over TCP. Dropping it ends that; the cluster lives on.
 #[derive(Debug)]
@@ -102,7 +107,18 @@ impl Server {
         user: &str,
         groups: &[&str],
     ) -> Result<String, Error> {
-        let (certificate, key) = self.cluster.authority()?.issue(user, groups)?;
+        let ends = self.cluster.now().saturating_add(YEARS).unwrap_or(Timestamp::MAX);
+        self.kubeconfig_with_certificate_until(user, groups, ends)
+    }
+
+    /// The same with a certificate that is good until then, by the cluster's clock and by itself.
+    pub fn kubeconfig_with_certificate_until(
+        &self,
+        user: &str,
+        groups: &[&str],
+        ends: Timestamp,
+    ) -> Result<String, Error> {
+        let (certificate, key) = self.cluster.authority()?.issue((user, groups), ends)?;
         let proof = format!(
             "client-certificate-data: {}\n    client-key-data: {}",
             STANDARD.encode(certificate),
@@ -163,10 +179,10 @@ async fn talk(stream: TcpStream, door: Arc<Door>) {
         }
     };
     let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let certificate = shown.and_then(|it| door.cluster.authority().ok()?.owner(it));
+    let shown = shown.map(|it| Arc::new(it.clone().into_owned()));
     let service = service_fn(move |request: Request<Incoming>| {
-        let (door, certificate) = (Arc::clone(&door), certificate.clone());
-        async move { broken::sent(door.answer(request, certificate).await) }
+        let (door, shown) = (Arc::clone(&door), shown.clone());
+        async move { broken::sent(door.answer(request, shown.as_deref()).await) }
     });
     let builder = auto::Builder::new(TokioExecutor::new());
     if let Err(error) = builder.serve_connection(TokioIo::new(stream), service).await {
@@ -178,9 +194,9 @@ impl Door {
     async fn answer(
         &self,
         request: Request<Incoming>,
-        certificate: Option<Arc<User>>,
+        shown: Option<&CertificateDer<'_>>,
     ) -> Response<Body> {
-        match self.caller(&request, certificate) {
+        match self.caller(&request, shown) {
             Some(caller) => {
                 api::answer(Arc::clone(&self.cluster), caller, request.map(Body::new)).await
             }
@@ -192,9 +208,11 @@ impl Door {
     fn caller(
         &self,
         request: &Request<Incoming>,
-        certificate: Option<Arc<User>>,
+        shown: Option<&CertificateDer<'_>>,
     ) -> Option<Caller> {
-        if let Some(user) = certificate {
+        let now = self.cluster.now();
+        let owner = |it: &CertificateDer<'_>| self.cluster.authority().ok()?.owner(it, now);
+        if let Some(user) = shown.and_then(owner) {
             return Some(Caller { client: None, user });
         }
         let value = request.headers().get(header::AUTHORIZATION);
@@ -203,7 +221,9 @@ impl Door {
         if token.is_empty() {
             // Where everybody may do everything, nobody is let in unknown.
             let user = Arc::new(User::anonymous());
-            return (self.cluster.mode() == Mode::Rbac).then_some(Caller { client: None, user });
+            // Whose certificate is refused is not taken for somebody who shows nothing.
+            let is_let_in = self.cluster.mode() == Mode::Rbac && shown.is_none();
+            return is_let_in.then_some(Caller { client: None, user });
         }
         self.cluster.caller(token).or_else(|| {
             let (user, _) = token::owner(&self.cluster, token, &[]).ok()?;

@@ -110,6 +110,29 @@ async fn a_certificate_says_who_somebody_is() {
     assert_eq!(code, 403);
 }
 
+/// As with an API server: the connection is made, and each request is judged.
+#[tokio::test]
+async fn a_certificate_that_has_ended_or_whose_authority_is_gone_is_refused() {
+    let sandbox = Sandbox::new("test");
+    let server = sandbox.serve(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let admin = Api::<Namespace>::all(connect(&server.kubeconfig()).await);
+    let begun = admin.get("kube-system").await.unwrap().metadata.creation_timestamp.unwrap().0;
+    let hour = jiff::SignedDuration::from_hours(1);
+    let short = server.kubeconfig_with_certificate_until("jane", &[], begun + hour).unwrap();
+    let long = server.kubeconfig_with_certificate("jane", &[]).unwrap();
+    let namespaces = async |kubeconfig: &str| Api::<Namespace>::all(connect(kubeconfig).await);
+    let (short, long) = (namespaces(&short).await, namespaces(&long).await);
+    assert!(short.get("kube-system").await.is_ok() && long.get("kube-system").await.is_ok());
+
+    sandbox.jump_clock(hour * 2);
+    assert_eq!(refusal(short.get("kube-system").await).0, 401);
+    assert!(long.get("kube-system").await.is_ok());
+
+    sandbox.replace_authority();
+    assert_eq!(refusal(long.get("kube-system").await).0, 401);
+    assert!(admin.get("kube-system").await.is_ok(), "a token is none of its business");
+}
+
 /// A Secret of the account `default`.
 fn token_secret(account: &str) -> Secret {
     from(json!({
