@@ -134,6 +134,31 @@ mod tests {
         assert!(moved * 100 < shards * 2, "worse than measured: {moved} of {shards}");
     }
 
+    /// How many shards are another's without one member: the same, whether he comes or goes.
+    fn moved_without(one: &MemberId, fleet: &BTreeSet<MemberId>, larger: &Assignment) -> usize {
+        let others = fleet.iter().filter(|it| *it != one).cloned().collect();
+        let smaller = assign(count(larger.len().try_into().unwrap()), &others);
+        larger.iter().filter(|(shard, who)| smaller[*shard] != **who).count()
+    }
+
+    /// What moves when one comes or goes is his share, and little more: between 1 and 10 members.
+    #[test]
+    fn e4_who_comes_or_goes_moves_his_share_and_three_percent_on_average() {
+        let sizes = [2, 3, 4, 6, 10];
+        for (shards, n) in [64, 256].into_iter().flat_map(|it| sizes.map(|n| (it, n))) {
+            let fleets = (0..7).map(|seed| replicas(seed * 31 + 7, n)).chain([ordinals(n)]);
+            let (mut moved, mut all) = (0, 0);
+            for fleet in fleets {
+                let larger = assign(count(shards), &fleet);
+                moved += fleet.iter().map(|it| moved_without(it, &fleet, &larger)).sum::<usize>();
+                all += fleet.len() * larger.len();
+            }
+
+            let most = all / n + all * 3 / 100;
+            assert!(moved <= most, "{shards} shards, {n} members: {moved} of {all}, not {most}");
+        }
+    }
+
     proptest! {
         #[test]
         fn every_shard_is_held_and_nobody_is_over_the_cap(

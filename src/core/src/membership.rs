@@ -270,6 +270,17 @@ mod tests {
         assert_eq!(it.alive(), ["b"]);
     }
 
+    /// A member renews each five seconds; by a clock at twice the rate that is ten, of fifteen.
+    #[test]
+    fn e2_who_runs_twice_as_fast_declares_nobody_dead() {
+        let mut it = Watcher::new();
+        for (renewal, now) in (1..20).zip((0..).step_by(10)) {
+            it.saw(sighting("a", renewal, 64), now);
+            it.heard(now + 1..=now + 9);
+            assert_eq!(it.alive(), ["a"], "{now}");
+        }
+    }
+
     #[test]
     fn a_newcomer_is_settled_once_each_lease_it_found_was_renewed_or_has_run_out() {
         let mut it = Watcher::new();

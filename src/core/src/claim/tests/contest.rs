@@ -1,5 +1,5 @@
 //! Two members and one Lease, over a network that delays, loses and delivers late: never are both
-//! sure of it at the same time, while their clocks run equally fast.
+//! sure of it at the same time, while their clocks run equally fast, or nearly so.
 
 use std::collections::VecDeque;
 
@@ -87,6 +87,8 @@ struct Member {
     claim: Claim,
     /// Its clock's zero, so that no member can compare its clock with another's.
     origin: Duration,
+    /// How fast its clock runs.
+    rate: f64,
     requests: Vec<(Duration, Write, bool)>,
     /// The answer or the timeout, whichever comes first.
     waits: Option<(Duration, Option<(Duration, Answer)>)>,
@@ -103,6 +105,7 @@ impl Member {
             id,
             claim,
             origin,
+            rate: 1.0,
             requests: vec![],
             waits: None,
             seen: 0,
@@ -111,12 +114,17 @@ impl Member {
         }
     }
 
+    /// What its clock shows.
+    fn clock(&self, now: Duration) -> Mono {
+        self.origin + now.mul_f64(self.rate)
+    }
+
     fn is_mine(&self, now: Duration) -> bool {
-        self.claim.is_mine(self.origin + now)
+        self.claim.is_mine(self.clock(now))
     }
 
     fn step(&mut self, server: &mut Server, dice: &mut Dice, network: Network, now: Duration) {
-        let at = live(self.origin + now);
+        let at = live(self.clock(now));
         self.hear(server, dice, network, now);
 
         // Requests arrive when they do, however long nobody waits for them any more.
@@ -168,7 +176,7 @@ impl Member {
             self.events.push_back((last.max(now + dice.delay(network)), event.clone()));
         }
         self.seen = server.log.len();
-        let at = live(self.origin + now);
+        let at = live(self.clock(now));
         while let Some((_, event)) = self.events.pop_front_if(|it| it.0 <= now) {
             match event {
                 Event::Stored(observed) => {
@@ -193,12 +201,31 @@ impl Contest {
         Self { server: Server::default(), members, dice: Dice(seed | 1), now: Duration::ZERO }
     }
 
+    /// The same with clocks that run so fast.
+    fn at_rates(seed: u64, rates: [f64; 2]) -> Self {
+        let mut contest = Self::new(seed);
+        for (member, rate) in contest.members.iter_mut().zip(rates) {
+            member.rate = rate;
+        }
+        contest
+    }
+
     /// As after a LIST: who never saw a Lease could create it again just after its deletion.
     fn both_have_seen_it_free(&mut self) {
         let free = Observed { holder: None, version: "1".to_owned(), transitions: 0 };
         (self.server.version, self.server.lease) = (1, Some(free.clone()));
         for member in &mut self.members {
             member.claim.on_observed(free.clone(), live(member.origin));
+        }
+    }
+
+    /// Now and then a member thinks that another shall have it.
+    fn disagree(&mut self) {
+        for view in [0, 1] {
+            if self.dice.one_in(60) {
+                let to = usize::from(self.dice.one_in(2));
+                self.assign(view, to);
+            }
         }
     }
 
@@ -234,12 +261,7 @@ proptest! {
         }
         let deleted_at = is_deleted.then(|| contest.dice.throw(400));
         for step in 0..800 {
-            for view in [0, 1] {
-                if contest.dice.one_in(60) {
-                    let to = usize::from(contest.dice.one_in(2));
-                    contest.assign(view, to);
-                }
-            }
+            contest.disagree();
             if Some(step) == deleted_at {
                 contest.server.delete();
             }
@@ -273,5 +295,76 @@ proptest! {
         }
 
         prop_assert_eq!(contest.owners(), [["a", "b"][to]]);
+    }
+}
+
+/// What is declared: a Lease's duration to the time for which its holder relies on it.
+fn ratio() -> f64 {
+    let Settings { duration, margin, .. } = settings();
+    duration.as_secs_f64() / duration.saturating_sub(margin).as_secs_f64()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES / 4))]
+
+    /// A clock may run faster than another by the ratio that is declared, and still nobody is robbed of what
+    /// he is sure of.
+    #[test]
+    fn e2_clocks_that_differ_by_the_declared_ratio_make_no_two_owners(seed: u64, is_first: bool) {
+        let rates = if is_first { [ratio(), 1.0] } else { [1.0, ratio()] };
+        let mut contest = Contest::at_rates(seed, rates);
+        for _ in 0..800 {
+            contest.disagree();
+            contest.step(Network::Bad);
+
+            prop_assert!(contest.owners().len() < 2, "both at {:?}", contest.now);
+        }
+    }
+}
+
+/// Beyond the ratio two may be sure of it at once, for as long as the faster clock is early and no longer. That
+/// is where names keep a run from being doubled.
+#[test]
+fn e2_a_clock_at_twice_the_rate_makes_two_owners_for_what_it_is_early_at_most() {
+    let Settings { duration, margin, .. } = settings();
+    let early = duration.saturating_sub(margin).saturating_sub(duration / 2);
+    let mut longest = Duration::ZERO;
+    for seed in 0..400 {
+        let mut contest = Contest::at_rates(seed, [2.0, 1.0]);
+        let mut since = None;
+        for _ in 0..800 {
+            contest.disagree();
+            contest.step(Network::Bad);
+
+            let is_double = contest.owners().len() == 2;
+            since = is_double.then(|| since.unwrap_or(contest.now));
+            longest =
+                longest.max(since.map_or(Duration::ZERO, |it| contest.now.saturating_sub(it)));
+        }
+    }
+
+    assert!(longest > Duration::ZERO, "then a double rate was not tried");
+    assert!(longest <= early + STEP, "{longest:?}, and it is early by {early:?}");
+}
+
+/// Whose clock runs twice as fast renews twice as often, and robs nobody whose renewals arrive.
+#[test]
+fn e2_a_clock_at_twice_the_rate_takes_nothing_that_is_renewed() {
+    for (rates, holder) in [([2.0, 1.0], 0), ([2.0, 1.0], 1)] {
+        let mut contest = Contest::at_rates(7, rates);
+        for view in [0, 1] {
+            contest.assign(view, holder);
+        }
+        let mut was_owned = 0;
+        for _ in 0..4 * 300 {
+            contest.step(Network::Good);
+            // The other thinks that it shall have it, and waits for it to be free.
+            contest.assign(1 - holder, 1 - holder);
+
+            let owners = contest.owners();
+            assert!(owners.iter().all(|it| *it == ["a", "b"][holder]), "{owners:?}");
+            was_owned += owners.len();
+        }
+        assert!(was_owned > 4 * 295, "{was_owned}");
     }
 }
