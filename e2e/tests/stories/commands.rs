@@ -3,12 +3,16 @@
 use std::process::Stdio;
 
 use clap::Parser as _;
+use e2e::fleet::HOME;
 use e2e::objects::APPS;
 use e2e::real::{Site, World};
 use e2e::{Cluster, Fleet, Work, secs, story, trigger};
 use ger_api::status::RunPhase;
+use ger_core::names::MemberId;
 use git_events_runner::clock::Clock;
-use git_events_runner::commands::trigger as commands;
+use git_events_runner::commands::{shards as table, trigger as commands};
+use git_events_runner::config::{Flags, Settings};
+use git_events_runner::shards::{self, listing};
 use serde_json::json;
 use tokio::process::Command;
 
@@ -111,6 +115,56 @@ fn a_run_may_be_asked_for_of_one_source() {
         assert!(said.contains("source lib") && !said.contains("source app"), "{said}");
         assert_eq!(hub.jobs_for(&commits[0]).await.len(), 1);
         assert_eq!(hub.jobs_for(&commits[1]).await.len(), 2);
+    });
+}
+
+/// What `shards` prints when it is asked at the time of the last renewal.
+async fn printed(hub: &Cluster) -> String {
+    let prefix = Settings::from_flags(Flags::default()).unwrap().lease_prefix;
+    let wanted = shards::Settings::new(HOME, prefix, MemberId::new("reader"));
+    let at = |it| listing::list(hub.admin(), &wanted, it);
+    let ever = at(jiff::Timestamp::UNIX_EPOCH).await.unwrap();
+    let last = ever.members.values().filter_map(|it| it.renewed).max().unwrap();
+    table::table(&at(last).await.unwrap(), last)
+}
+
+/// The members, the shards of each, the ages of their Leases, and what moved in the last hour.
+#[test]
+fn who_asks_for_the_shards_sees_who_holds_them_since_when_and_what_moved() {
+    story!(Virtual, async {
+        let fleet = Fleet::builder().replicas(2).shards(8).start().await;
+        let hub = fleet.hub();
+        let moves = |text: &str| -> usize {
+            let last = text.lines().last().unwrap();
+            last.strip_prefix("Moves in the last hour: ").unwrap().parse().unwrap()
+        };
+        let row = |text: &str, name: &str| -> Vec<String> {
+            let mut rows = text.lines().filter(|it| it.starts_with(name));
+            rows.next().unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+        };
+        let (first, second) = ("git-events-runner-replica-1", "git-events-runner-replica-2");
+        let before = printed(&hub).await;
+        let of_second = row(&before, second)[4].parse::<usize>().unwrap();
+
+        fleet.kill("replica-2").await;
+        let alone = async || (fleet.holdings()[0].1 == 8).then_some(());
+        fleet.until(secs(20), "the other holds all shards", alone).await;
+        fleet.pass(secs(60)).await;
+        let after = printed(&hub).await;
+
+        assert_eq!(row(&before, first)[1], "alive", "{before}");
+        assert_eq!(row(&before, second)[1], "alive", "{before}");
+        assert!(of_second > 0, "{before}");
+        let [_, state, _, renewed, held, moved, ..] = &row(&after, second)[..] else {
+            panic!("{after}")
+        };
+        assert_eq!((state.as_str(), held.as_str(), moved.as_str()), ("stale", "0", "0"), "{after}");
+        assert!(renewed.trim_end_matches('s').parse::<u64>().unwrap() > 60, "{after}");
+        let alive = row(&after, first);
+        assert_eq!((alive[1].as_str(), alive[4].as_str()), ("alive", "8"), "{after}");
+        let line = format!("  {first}: 0-7; renewed ");
+        assert!(after.lines().any(|it| it.starts_with(&line) && it.ends_with(" ago")), "{after}");
+        assert_eq!(moves(&after), moves(&before) + of_second, "{before}{after}");
     });
 }
 

@@ -11,7 +11,7 @@ use crate::shards::listing::{Listing, Member, Shard};
 const HEAD: [&str; 8] =
     ["MEMBER", "STATE", "AGE", "RENEWED", "SHARDS", "MOVED 1H", "VERSION", "CANNOT REACH"];
 
-/// A table of the members, and below it what each holds.
+/// A table of the members, and below it what each holds by Leases of which age.
 pub fn table(listing: &Listing, now: Timestamp) -> String {
     let mut rows = vec![HEAD.map(str::to_owned).to_vec()];
     for (name, member) in &listing.members {
@@ -19,8 +19,12 @@ pub fn table(listing: &Listing, now: Timestamp) -> String {
     }
     let mut text = aligned(&rows);
     for (count, shards) in by_count(listing) {
-        let of = |who: Option<&MemberId>| {
-            shards.iter().filter(|it| it.1.holder.as_ref() == who).map(|it| it.0.0).collect()
+        let line = |name: &str, who: Option<&MemberId>, what: &str| {
+            let its = || shards.iter().filter(|it| it.1.holder.as_ref() == who);
+            let numbers = ranges(its().map(|it| it.0.0).collect());
+            let written = its().filter_map(|it| it.1.renewed);
+            let between = (written.clone().max(), written.min());
+            format!("  {name}: {numbers}; {what} {}\n", ages(between, now))
         };
         let mut holders: Vec<&MemberId> =
             shards.values().filter_map(|it| it.holder.as_ref()).collect();
@@ -28,11 +32,10 @@ pub fn table(listing: &Listing, now: Timestamp) -> String {
         holders.dedup();
         let _ = writeln!(text, "\nThe {} shards:", count.get());
         for holder in holders {
-            let _ = writeln!(text, "  {holder}: {}", ranges(of(Some(holder))));
+            text.push_str(&line(holder.as_str(), Some(holder), "renewed"));
         }
-        let free: Vec<u16> = of(None);
-        if !free.is_empty() {
-            let _ = writeln!(text, "  free: {}", ranges(free));
+        if shards.values().any(|it| it.holder.is_none()) {
+            text.push_str(&line("free", None, "released"));
         }
     }
     let moves: usize = listing.shards.values().map(|it| it.claims.len()).sum();
@@ -64,6 +67,12 @@ fn row(listing: &Listing, (name, member): (&MemberId, &Member), now: Timestamp) 
         member.release.clone().unwrap_or_else(|| "-".to_owned()),
         if unreachable.is_empty() { "-".to_owned() } else { unreachable.join(",") },
     ]
+}
+
+/// How long ago the newest of some Leases was written, and the oldest.
+fn ages((newest, oldest): (Option<Timestamp>, Option<Timestamp>), now: Timestamp) -> String {
+    let (newest, oldest) = (ago(newest, now), ago(oldest, now));
+    if newest == oldest { format!("{newest} ago") } else { format!("{newest} to {oldest} ago") }
 }
 
 /// How long ago, in the two largest units that kubectl shows. By this machine's clock: what it says is
@@ -141,7 +150,12 @@ mod tests {
                 _ => None,
             };
             let claims = if number == 2 { vec![at(3000)] } else { Vec::new() };
-            let shard = Shard { holder, renewed: Some(at(3597)), transitions: 1, claims };
+            let renewed = match number {
+                0..=3 => at(3599 - i64::from(number)),
+                4 | 6 => at(3500),
+                _ => at(3300),
+            };
+            let shard = Shard { holder, renewed: Some(renewed), transitions: 1, claims };
             listing.shards.insert((count, ShardId(number)), shard);
         }
 
@@ -151,9 +165,9 @@ runner-0-3f2a   alive   60m0s   3s        4        1          1.0.0     -
 runner-1-77b0   stale   60m0s   100s      2        0          1.0.0     -
 
 The 8 shards:
-  runner-0-3f2a: 0-3
-  runner-1-77b0: 4,6
-  free: 5,7
+  runner-0-3f2a: 0-3; renewed 1s to 4s ago
+  runner-1-77b0: 4,6; renewed 100s ago
+  free: 5,7; released 5m0s ago
 
 Moves in the last hour: 1
 ";
