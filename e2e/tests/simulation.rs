@@ -96,6 +96,12 @@ fn an_answer_that_counts_against_a_newer_record_is_noticed() {
     is_noticed(Mutant::OldAnswer, "no change runs twice", 0);
 }
 
+/// A spoke that a replica cannot reach is another's to work.
+#[test]
+fn keys_that_only_their_holder_may_work_are_noticed() {
+    is_noticed(Mutant::NoStandIn, "a key that one cannot reach goes to one that can", 0);
+}
+
 /// Nobody is declared dead by who does not hear.
 #[test]
 fn a_lease_that_ages_while_nobody_hears_is_noticed() {

@@ -29,6 +29,7 @@ impl World {
                 self.weather.begin(common, *number, (*cluster, *slot), *trouble);
             }
             Act::Mend { number } => self.weather.end(common, *number),
+            Act::CutOff { cluster, slot } => self.weather.cut_off(common, (*cluster, *slot)),
             Act::Watches { cluster, slot, how } => {
                 self.weather.end_watches(common, (*cluster, *slot), *how);
             }

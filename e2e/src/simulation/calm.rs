@@ -23,6 +23,8 @@ pub(super) enum Place {
     Objects(usize),
     /// What a replica hears of the hub.
     Ear(usize),
+    /// From a cluster to a replica, while others reach it.
+    Way(usize, usize),
 }
 
 /// All troubles of a life. One that has not ended goes on.
@@ -67,6 +69,12 @@ impl Troubles {
         for span in lasting.filter(|it| it.number.is_none() && it.to > now) {
             span.to = now;
         }
+    }
+
+    /// Whether something is the matter that has no end yet.
+    pub(super) fn lasts(&self, place: &Place) -> bool {
+        let spans = self.lock();
+        spans.get(place).into_iter().flatten().any(|it| it.to == OPEN)
     }
 
     /// How much of a time a place was in trouble.

@@ -30,7 +30,8 @@ impl Forger {
             | Mutant::NoRecovery
             | Mutant::NoGate
             | Mutant::OldAnswer
-            | Mutant::DeadWatch => None,
+            | Mutant::DeadWatch
+            | Mutant::NoStandIn => None,
         }
     }
 

@@ -20,10 +20,12 @@ pub enum Mutant {
     OldAnswer,
     /// A Lease ages although nobody hears the watch.
     DeadWatch,
+    /// Who holds a shard works its keys, or nobody does.
+    NoStandIn,
 }
 
 impl Mutant {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::CreateFirst,
         Self::TrustLease,
         Self::NoSequence,
@@ -31,6 +33,7 @@ impl Mutant {
         Self::NoGate,
         Self::OldAnswer,
         Self::DeadWatch,
+        Self::NoStandIn,
     ];
 
     /// What it is called on a command line.
@@ -43,6 +46,7 @@ impl Mutant {
             Self::NoGate => "no-gate",
             Self::OldAnswer => "old-answer",
             Self::DeadWatch => "dead-watch",
+            Self::NoStandIn => "no-stand-in",
         }
     }
 
@@ -59,6 +63,7 @@ impl Mutant {
             Self::NoGate => Some(Law::Gate),
             Self::OldAnswer => Some(Law::Basis),
             Self::DeadWatch => Some(Law::LiveWatch),
+            Self::NoStandIn => Some(Law::Reach),
         }
     }
 }

@@ -164,7 +164,7 @@ impl Worst {
              laws: recorded before done; a run runs once; no change runs twice; no firing runs twice; each \
              change that stays is run; the last commit runs last; nothing starts but what the ledger holds as \
              queued; no run is lost; the ledger goes forward only and tells the truth; no trigger is unowned \
-             for longer than the bound; no Lease of a member that renews is taken; no more than maxRunningJobs \
+             for longer than the bound; no Lease of a member that renews is taken; a key that one cannot reach goes to one that can; no more than maxRunningJobs \
              run; statuses are bounded; no cluster's trouble shows in another; replicas end when they are asked to",
             self.seeds,
             self.broken,

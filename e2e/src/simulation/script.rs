@@ -127,6 +127,11 @@ pub(super) enum Act {
         at: Moment,
         length: Duration,
     },
+    /// A replica reaches a cluster no more, and others do.
+    CutOff {
+        cluster: usize,
+        slot: usize,
+    },
     /// The clock of a cluster is set.
     Clock {
         cluster: usize,

@@ -1,4 +1,5 @@
-//! Is every trigger somebody's? Each second the replicas that live are asked for each shard.
+//! Is every trigger somebody's, who reaches its cluster? Each second the replicas that live are asked for each
+//! shard.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,8 +8,8 @@ use std::time::Duration;
 use ger_core::names::{ClusterName, ShardCount, TriggerKey, TriggerKind};
 use ger_core::ring::Ring;
 
-use super::calm::{Place, Troubles};
-use super::slots::Slot;
+use super::calm::{Place, RECOVERY, Troubles};
+use super::slots::{Running, Slot};
 use super::timeline::{At, Timeline};
 use super::witness::Broken;
 
@@ -21,8 +22,8 @@ const BOUND: Duration = Duration::from_mins(1);
 /// Watches over the shards.
 #[derive(Debug)]
 pub(super) struct Sentry {
-    /// For each shard a trigger that would be in it.
-    keys: Vec<TriggerKey>,
+    /// For each cluster, and each shard, a trigger that would be in it.
+    keys: Vec<Vec<TriggerKey>>,
     timeline: Arc<Timeline>,
     troubles: Arc<Troubles>,
     slots: Vec<Arc<Slot>>,
@@ -32,7 +33,8 @@ pub(super) struct Sentry {
 /// What it found.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Found {
-    since: BTreeMap<usize, At>,
+    /// By cluster and shard.
+    since: BTreeMap<(usize, usize), At>,
     /// For how long a shard was nobody's at the most, whatever was the matter.
     pub(super) longest: Duration,
     /// The same, counted from when nothing was the matter any more.
@@ -42,13 +44,13 @@ pub(super) struct Found {
 
 impl Sentry {
     pub(super) fn new(
-        shards: u16,
+        (clusters, shards): (&[String], u16),
         timeline: &Arc<Timeline>,
         troubles: &Arc<Troubles>,
         slots: &[Arc<Slot>],
     ) -> Self {
         Self {
-            keys: keys(shards),
+            keys: keys(clusters, shards),
             timeline: Arc::clone(timeline),
             troubles: Arc::clone(troubles),
             slots: slots.to_vec(),
@@ -76,34 +78,63 @@ impl Sentry {
 
     fn look(&self) {
         let now = self.timeline.now();
-        let running: Vec<_> = self.slots.iter().filter_map(|it| it.running()).collect();
-        let well: Vec<_> = running.iter().filter(|it| it.door.is_well()).collect();
+        let running =
+            self.slots.iter().enumerate().filter_map(|(at, it)| Some((at, it.running()?)));
+        let well: Vec<_> = running.filter(|it| it.1.door.is_well()).collect();
         let mut found = self.lock();
-        for (shard, key) in self.keys.iter().enumerate() {
-            if well.iter().any(|it| it.handle.shards().owns(key)) {
-                found.since.remove(&shard);
+        for (cluster, keys) in self.keys.iter().enumerate() {
+            let is_cut = |slot| self.troubles.lasts(&Place::Way(cluster, slot));
+            let cut: Vec<bool> = (0..self.slots.len()).map(is_cut).collect();
+            // Where all reach all, whose a shard is in one cluster it is in each.
+            if cluster > 0 && !cut.contains(&true) {
                 continue;
             }
-            let since = *found.since.entry(shard).or_insert(now);
-            found.longest = found.longest.max(now.saturating_sub(since));
-            let calm_from = self.troubles.last(&Place::Fleet, now).max(since);
-            let calm = now.saturating_sub(calm_from);
-            found.longest_calm = found.longest_calm.max(calm);
-            if calm >= BOUND && calm < BOUND + LOOK {
-                let what = format!("shard {shard} is nobody's since {since:.0?}");
-                let law = "no trigger is unowned for longer than the bound";
-                found.broken.push(Broken { at: now, law, what });
+            let last = |place| self.troubles.last(&place, now);
+            let calm_from = last(Place::Fleet).max(last(Place::Cluster(cluster)));
+            let holds = |slot: usize, it: &Running, key| !cut[slot] && it.handle.shards().owns(key);
+            let is_held = |key| well.iter().any(|(slot, it)| holds(*slot, it, key));
+            let all = keys.iter().enumerate();
+            let (held, open): (Vec<_>, Vec<_>) = all.partition(|(_, key)| is_held(key));
+            for (shard, _) in held {
+                found.since.remove(&(cluster, shard));
+            }
+            for (shard, _) in open {
+                found.nobody((cluster, shard), calm_from, now);
             }
         }
     }
 }
 
-/// A key for each shard.
-fn keys(shards: u16) -> Vec<TriggerKey> {
+impl Found {
+    /// A shard of a cluster is nobody's.
+    fn nobody(&mut self, (cluster, shard): (usize, usize), calm_from: At, now: At) {
+        let since = *self.since.entry((cluster, shard)).or_insert(now);
+        let calm = now.saturating_sub(calm_from.max(since));
+        let (bound, law) = if cluster == 0 {
+            self.longest = self.longest.max(now.saturating_sub(since));
+            self.longest_calm = self.longest_calm.max(calm);
+            (BOUND, "no trigger is unowned for longer than the bound")
+        } else {
+            (RECOVERY, "a key that one cannot reach goes to one that can")
+        };
+        if calm >= bound && calm < bound + LOOK {
+            let what = format!("shard {shard} in cluster {cluster} is nobody's since {since:.0?}");
+            self.broken.push(Broken { at: now, law, what });
+        }
+    }
+}
+
+/// A key for each cluster and each shard.
+fn keys(clusters: &[String], shards: u16) -> Vec<Vec<TriggerKey>> {
     let count = ShardCount::new(shards).expect("a script's shards are few");
     let ring = Ring::new(count);
+    let name = |it: &String| ClusterName::parse_spoke(it).unwrap_or_else(|_| ClusterName::hub());
+    clusters.iter().map(|it| keys_in(&name(it), &ring, shards)).collect()
+}
+
+fn keys_in(cluster: &ClusterName, ring: &Ring, shards: u16) -> Vec<TriggerKey> {
     let key = |number: u32| TriggerKey {
-        cluster: ClusterName::hub(),
+        cluster: cluster.clone(),
         kind: TriggerKind::Schedule,
         namespace: "sentry".to_owned(),
         name: format!("trigger-{number}"),

@@ -66,6 +66,19 @@ impl Weather {
         self.apply(cluster);
     }
 
+    /// Cuts one replica off from a cluster, for good. Others reach it, and after a while that must do: so it
+    /// is the cluster's trouble for a moment alone.
+    pub(super) fn cut_off(&self, common: &Common, (cluster, slot): (usize, usize)) {
+        let now = common.timeline.now();
+        common.troubles.span(place(cluster), now, now);
+        common.troubles.begin(Place::Way(cluster, slot), 0, now);
+        let (name, whom) = (self.sandboxes[cluster].name(), client_name(slot));
+        common.timeline.tell(format!("{name} for {whom}: out of reach from now on"));
+        let active = Active { cluster, slot: Some(slot), trouble: Trouble::Partition };
+        self.lock().insert(usize::MAX, active);
+        self.apply(cluster);
+    }
+
     pub(super) fn end(&self, common: &Common, number: usize) {
         let Some(active) = self.lock().remove(&number) else { return };
         let Active { cluster, slot, trouble } = active;

@@ -74,7 +74,12 @@ impl World {
             hands: sandboxes.iter().map(Hands::new).collect(),
             yards: sandboxes.iter().map(|it| Arc::new(Yard::new(it, &common, seed))).collect(),
             weather: Weather::new(&sandboxes, slots.len()),
-            sentry: Arc::new(Sentry::new(sizes.shards, &timeline, &common.troubles, &slots)),
+            sentry: Arc::new(Sentry::new(
+                (&script.clusters, sizes.shards),
+                &timeline,
+                &common.troubles,
+                &slots,
+            )),
             truth: Truth::default(),
             ended: Arc::default(),
             mould: Arc::new(mould),

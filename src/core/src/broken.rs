@@ -14,6 +14,8 @@ pub enum Law {
     Basis,
     /// A Lease ages only while the watch is live.
     LiveWatch,
+    /// The keys of a cluster that the holder of their shard cannot reach are worked by another.
+    Reach,
 }
 
 #[cfg(feature = "mutants")]

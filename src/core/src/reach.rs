@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::assignment::score;
+use crate::broken::{self, Law};
 use crate::names::{ClusterName, MemberId, ShardId};
 
 /// The clusters that each member says it cannot reach.
@@ -17,7 +18,7 @@ pub fn worker<'a>(
     cut_off: &CutOff,
 ) -> &'a MemberId {
     let reaches = |it: &MemberId| !cut_off.get(it).is_some_and(|them| them.contains(cluster));
-    if reaches(holder) {
+    if reaches(holder) || broken::is_off(Law::Reach) {
         return holder;
     }
     let able = members.iter().filter(|it| reaches(it));

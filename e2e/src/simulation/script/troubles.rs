@@ -29,6 +29,11 @@ pub(super) fn befall(script: &mut Script, chance: &mut Chance, sizes: &Sizes) {
     for cluster in 1..script.clusters.len() {
         suffer(script, chance, (cluster, until));
     }
+    // The calm in which a life ends is one for those who reach each cluster.
+    if script.clusters.len() > 1 && sizes.replicas > 1 && chance.percent(50) {
+        let cluster = 1 + chance.below(script.clusters.len() - 1);
+        script.add(until, Act::CutOff { cluster, slot: chance.below(sizes.replicas) });
+    }
 }
 
 /// Everything may happen to everybody.
