@@ -1,7 +1,7 @@
 //! How does a fleet begin? Clusters with our CRDs, spokes registered, replicas that have joined.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use git_events_runner::rights::Reach;
@@ -198,10 +198,14 @@ async fn wall(sandbox: &Sandbox) -> Timestamp {
 
 /// Installs our CRDs, or replaces those that are there.
 pub(crate) async fn install_crds(client: &Client, change: impl Fn(&mut Value)) {
+    /// Made once: to derive schemas takes as long as a cluster takes to begin.
+    static OURS: LazyLock<Vec<Value>> = LazyLock::new(|| {
+        let all = ger_api::crd::all();
+        all.iter().map(|it| serde_json::to_value(it).expect("a CRD is JSON")).collect()
+    });
     let crds = Api::<CustomResourceDefinition>::all(client.clone());
-    for crd in ger_api::crd::all() {
-        let name = crd.metadata.name.clone().unwrap_or_default();
-        let mut value = serde_json::to_value(&crd).expect("a CRD is JSON");
+    for mut value in OURS.iter().cloned() {
+        let name = value["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         change(&mut value);
         let known = crds.get_opt(&name).await.expect("CRDs can be read");
         value["metadata"]["resourceVersion"] =

@@ -1,6 +1,7 @@
 //! What happens between one process and the clusters? Each request passes here: before it or after it the
 //! process may die or freeze, and here a broken law that is about requests is broken.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -184,14 +185,14 @@ impl Door {
         if let Some((Side::Before, strike)) = strikes {
             self.strike(strike).await;
         }
-        let what = format!("{} {}", request.method(), request.uri());
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let is_watch = request.uri().query().is_some_and(|it| it.contains("watch="));
         let request = request.map(Body::new);
         let answered = match &self.inner.forger {
             Some(forger) => forger.pass(router, request).await,
             None => router.oneshot(request).await.map_err(BoxError::from),
         };
-        self.note(&cluster, &what, &answered);
+        self.note((&cluster, &method, &uri), &answered);
         if call == Call::Create
             && answered.as_ref().is_ok_and(|it| it.status() == StatusCode::CONFLICT)
         {
@@ -204,11 +205,15 @@ impl Door {
         answered.map(|it| if is_watch { self.held(it) } else { it })
     }
 
-    fn note(&self, cluster: &str, what: &str, answered: &Result<Response<Body>, BoxError>) {
+    fn note(
+        &self,
+        (cluster, method, uri): (&str, &Method, &Uri),
+        answered: &Result<Response<Body>, BoxError>,
+    ) {
         let Inner { slot, common, .. } = &*self.inner;
         common.tally.requests.fetch_add(1, Ordering::Relaxed);
         let code = answered.as_ref().map_or(0, |it| it.status().as_u16());
-        common.timeline.pass(format_args!("{slot} {cluster} {what} {code}"));
+        common.timeline.pass(Asked { slot: *slot, cluster, method, uri, code });
     }
 
     /// A watch tells nothing to who is frozen.
@@ -238,6 +243,23 @@ impl Door {
             Strike::Sleep(length) => self.freeze(length),
         }
         self.awake().await;
+    }
+}
+
+/// A request that was answered; 0 where it was not.
+#[derive(Hash)]
+struct Asked<'a> {
+    slot: usize,
+    cluster: &'a str,
+    method: &'a Method,
+    uri: &'a Uri,
+    code: u16,
+}
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { slot, cluster, method, uri, code } = self;
+        write!(f, "{slot} {cluster} {method} {uri} {code}")
     }
 }
 

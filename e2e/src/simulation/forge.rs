@@ -150,7 +150,7 @@ impl Forge {
             return (remote.timeout, Err(Error::Slow { host, limit: remote.timeout }));
         }
         let answer = kept.fails(remote).and_then(|()| kept.resolve(now, reference, chance));
-        self.timeline.pass(format_args!("repo-{number} is asked for {reference:?}: {answer:?}"));
+        self.timeline.pass(format!("repo-{number} is asked for {reference:?}: {answer:?}"));
         (delay, answer)
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::calm::{Place, Troubles};
 use super::timeline::At;
-use super::witness::Broken;
+use super::witness::{Broken, Versioned};
 
 /// How long a Lease is good for.
 const DURATION: Duration = Duration::from_secs(15);
@@ -24,8 +24,16 @@ pub(super) struct Lease {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Name {
     name: String,
+    resource_version: String,
+}
+
+impl Versioned for Lease {
+    fn version(&self) -> &str {
+        &self.metadata.resource_version
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -88,7 +96,8 @@ mod tests {
 
     fn lease(holder: &str) -> Lease {
         let spec = Spec { holder_identity: Some(holder.to_owned()) };
-        Lease { metadata: Name { name: "g-shard-4-0".to_owned() }, spec }
+        let name = Name { name: "g-shard-4-0".to_owned(), resource_version: "1".to_owned() };
+        Lease { metadata: name, spec }
     }
 
     #[test]

@@ -43,8 +43,9 @@ impl Sizes {
             clusters: 2,
             triggers: 6,
             shards: 4,
-            life: Duration::from_mins(15),
-            longest: Duration::from_mins(2),
+            // Half of it is the calm at its end, which is as long as the longest interval and recovery want.
+            life: Duration::from_mins(12),
+            longest: Duration::from_secs(90),
             mutant: None,
         }
     }

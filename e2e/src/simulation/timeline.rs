@@ -48,18 +48,14 @@ impl Timeline {
     pub(super) fn tell(&self, line: impl Into<String>) {
         let (now, line) = (self.now(), line.into());
         let mut kept = self.lock();
-        kept.take(now, &line);
+        kept.take(now, line.as_str());
         kept.lines.push((now, line));
     }
 
     /// Remembers what must be the same when it is replayed, and nobody wants to read.
-    pub(super) fn pass(&self, what: fmt::Arguments<'_>) {
+    pub(super) fn pass(&self, what: impl Hash + fmt::Display) {
         let now = self.now();
-        let mut kept = self.lock();
-        match what.as_str() {
-            Some(text) => kept.take(now, text),
-            None => kept.take(now, &what.to_string()),
-        }
+        self.lock().take(now, what);
     }
 
     pub(super) fn digest(&self) -> u64 {
@@ -76,8 +72,10 @@ impl Timeline {
 }
 
 impl Kept {
-    fn take(&mut self, now: At, what: &str) {
-        (now, what).hash(&mut self.digest);
+    /// Nothing is written as a text that nobody reads: there are very many.
+    fn take(&mut self, now: At, what: impl Hash + fmt::Display) {
+        now.hash(&mut self.digest);
+        what.hash(&mut self.digest);
         if let Some(trace) = &mut self.trace {
             // A trace that cannot be written is missed by whoever asked for it, and by nobody else.
             drop(writeln!(trace, "{:.3} {what}", now.as_secs_f64()));

@@ -138,6 +138,23 @@ pub(super) struct Trigger {
     status: Option<TriggerStatus>,
 }
 
+/// What is followed, event by event.
+pub(super) trait Versioned {
+    fn version(&self) -> &str;
+}
+
+impl Versioned for Job {
+    fn version(&self) -> &str {
+        &self.metadata.resource_version
+    }
+}
+
+impl Versioned for Trigger {
+    fn version(&self) -> &str {
+        &self.metadata.resource_version
+    }
+}
+
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Meta {

@@ -21,7 +21,7 @@ use super::door::Common;
 use super::hands::Hidden;
 use super::leases::{Lease, Tenures};
 use super::timeline::Timeline;
-use super::witness::{Broken, Job, News, Trigger, Witness};
+use super::witness::{Broken, Job, News, Trigger, Versioned, Witness};
 
 /// The client that is the API's own: nothing befalls it.
 pub(super) const WITNESS: &str = "witness";
@@ -256,7 +256,7 @@ impl Work {
 /// Follows all objects of a kind for ever. It may miss none: a gap is a broken simulation.
 async fn follow<T>(yard: &Yard, path: &str, mut on: impl FnMut(WatchEvent<T>))
 where
-    T: Clone + DeserializeOwned,
+    T: Versioned + Clone + DeserializeOwned,
 {
     let mut version = String::new();
     loop {
@@ -264,23 +264,15 @@ where
             if version.is_empty() { String::new() } else { format!("&resourceVersion={version}") };
         let uri = format!("{path}?watch=true&allowWatchBookmarks=true&timeoutSeconds=3000{from}");
         let request = Request::get(uri).body(Vec::new()).expect("a path");
-        let events = yard
-            .client
-            .0
-            .request_events::<Value>(request)
-            .await
-            .expect("nothing befalls a witness");
+        let events =
+            yard.client.0.request_events::<T>(request).await.expect("nothing befalls a witness");
         let mut events = pin!(events);
         while let Some(event) = events.next().await {
-            let event = event.expect("nothing befalls a witness");
-            if let Some(seen) = version_of(&event) {
-                version = seen;
-            }
-            match understood(event) {
+            match event.map_err(|it| it.to_string()).and_then(|it| seen(it, &mut version)) {
                 Ok(event) => on(event),
-                Err(why) => {
+                Err(what) => {
                     let (at, law) = (yard.timeline.now(), "the witness sees everything");
-                    yard.witness().broken.push(Broken { at, law, what: why });
+                    yard.witness().broken.push(Broken { at, law, what });
                     return;
                 }
             }
@@ -288,26 +280,15 @@ where
     }
 }
 
-fn version_of(event: &WatchEvent<Value>) -> Option<String> {
-    let meta = match event {
-        WatchEvent::Added(it) | WatchEvent::Modified(it) | WatchEvent::Deleted(it) => {
-            it["metadata"]["resourceVersion"].as_str()?.to_owned()
-        }
-        WatchEvent::Bookmark(it) => it.metadata.resource_version.clone(),
-        WatchEvent::Error(_) => return None,
-    };
-    Some(meta)
-}
-
-fn understood<T: DeserializeOwned>(event: WatchEvent<Value>) -> Result<WatchEvent<T>, String> {
-    let read = |it: Value| serde_json::from_value(it).map_err(|it| it.to_string());
-    Ok(match event {
-        WatchEvent::Added(it) => WatchEvent::Added(read(it)?),
-        WatchEvent::Modified(it) => WatchEvent::Modified(read(it)?),
-        WatchEvent::Deleted(it) => WatchEvent::Deleted(read(it)?),
-        WatchEvent::Bookmark(it) => WatchEvent::Bookmark(it),
+/// Remembers how far was seen.
+fn seen<T: Versioned>(event: WatchEvent<T>, version: &mut String) -> Result<WatchEvent<T>, String> {
+    let newest = match &event {
+        WatchEvent::Added(it) | WatchEvent::Modified(it) | WatchEvent::Deleted(it) => it.version(),
+        WatchEvent::Bookmark(it) => &it.metadata.resource_version,
         WatchEvent::Error(it) => return Err(it.message.clone()),
-    })
+    };
+    newest.clone_into(version);
+    Ok(event)
 }
 
 fn ended(outcome: Outcome, now: &str) -> Value {
