@@ -7,6 +7,7 @@
 
 mod argo;
 mod asked;
+mod certificate;
 mod claims;
 mod cluster;
 mod connect;

@@ -10,8 +10,9 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use tokio::sync::{Notify, watch};
 
+use super::certificate::Proof;
 use super::connect::Clients;
-use super::state::{Board, Condition, State, Verdict};
+use super::state::{Board, Condition, Reason, State, Verdict};
 use super::stores::Stores;
 use super::wire::{Use, Wire};
 use super::{Event, Notice, Said, Severity, Shared};
@@ -36,6 +37,8 @@ struct Inner {
     /// Somebody saw that the CRDs are not what they should be.
     doubts: Notify,
     uid: OnceLock<String>,
+    /// By what it is to know us.
+    proof: OnceLock<Proof>,
     /// Whether this is the cluster that others see, and not its successor in preparation.
     live: AtomicBool,
 }
@@ -97,6 +100,7 @@ impl Cluster {
             wire,
             doubts: Notify::new(),
             uid: OnceLock::new(),
+            proof: OnceLock::new(),
             live: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -133,6 +137,10 @@ impl Cluster {
         self.inner.uid.get_or_init(|| uid);
     }
 
+    pub(super) fn shows(&self, proof: Proof) {
+        self.inner.proof.get_or_init(|| proof);
+    }
+
     pub(super) fn go_live(&self) {
         self.inner.live.store(true, Ordering::SeqCst);
     }
@@ -163,6 +171,7 @@ impl Cluster {
 
     /// Takes the report of a step or stream, and tells whom it concerns.
     pub(super) async fn report(&self, step: &'static str, condition: Condition, shared: &Shared) {
+        let condition = self.explained(condition, shared.clock.now());
         let (verdict, before) = {
             let mut board = self.inner.board.lock().unwrap_or_else(PoisonError::into_inner);
             let before = self.state();
@@ -180,6 +189,17 @@ impl Cluster {
             shared.changes.send_replace(());
             shared.deliver(Event::ClusterChanged(self.inner.name.clone())).await;
         }
+    }
+
+    /// Says what is wrong with what was shown, where it is refused.
+    fn explained(&self, mut condition: Condition, now: Timestamp) -> Condition {
+        if let Condition::Failing { trouble, .. } = &mut condition
+            && trouble.reason == Reason::Unauthorized
+            && let Some(why) = self.inner.proof.get().and_then(|it| it.refused(now))
+        {
+            trouble.text = format!("{why}; {}", trouble.text);
+        }
+        condition
     }
 
     /// How it is now, in the words in which it was said.
@@ -214,7 +234,7 @@ impl Cluster {
             State::Limited { why } if self.is_live() => warning("Limited", why.clone()),
             State::Limited { why } => warning("Limited", format!("{connected}; {why}")),
             State::Unreachable { why, .. } | State::Refused { why } => {
-                let reason = verdict.reason.map_or("Refused", super::state::Reason::as_str);
+                let reason = verdict.reason.map_or("Refused", Reason::as_str);
                 warning(reason, format!("{kept}{why}"))
             }
         }

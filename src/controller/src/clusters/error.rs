@@ -88,8 +88,12 @@ impl Fault {
                 Self::nonsense(&format!("{what}: the answer is unreadable"))
             }
             other => {
-                let text = shorten(&format!("{what}: {}", chain(other)));
-                let trouble = Trouble { reason: Reason::Unreachable, text };
+                let (reason, why) = match handshake(other) {
+                    Some((reason, why)) => (reason, format!("{why}: {}", chain(other))),
+                    None => (Reason::Unreachable, chain(other)),
+                };
+                let text = shorten(&format!("{what}: {why}"));
+                let trouble = Trouble { reason, text };
                 Self { trouble, relist: false, retry_after: None, weight: 1 }
             }
         }
@@ -98,14 +102,59 @@ impl Fault {
 
 /// Whether an answer was cut off because it is too large.
 fn too_large(error: &kube::Error) -> Option<TooLarge> {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(it) = cause {
-        if let Some(found) = it.downcast_ref::<TooLarge>() {
-            return Some(*found);
+    causes(error).find_map(|it| it.downcast_ref::<TooLarge>().copied())
+}
+
+/// What a handshake that failed means to whoever wrote the kubeconfig.
+fn handshake(error: &kube::Error) -> Option<(Reason, &'static str)> {
+    use rustls::{AlertDescription as Alert, CertificateError as Wrong};
+
+    match causes(error).find_map(tls)? {
+        rustls::Error::InvalidCertificate(wrong) => {
+            let why = match wrong {
+                Wrong::UnknownIssuer | Wrong::BadSignature => OTHER_AUTHORITY,
+                Wrong::Expired | Wrong::ExpiredContext { .. } => {
+                    "the server's certificate has expired"
+                }
+                Wrong::NotValidForName | Wrong::NotValidForNameContext { .. } => {
+                    "the server's certificate is not for this server's name"
+                }
+                _ => "the server's certificate is not accepted",
+            };
+            Some((Reason::Unreachable, why))
         }
-        cause = it.source();
+        rustls::Error::AlertReceived(
+            Alert::BadCertificate
+            | Alert::CertificateExpired
+            | Alert::CertificateRequired
+            | Alert::CertificateRevoked
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::UnsupportedCertificate
+            | Alert::AccessDenied,
+        ) => Some((Reason::Unauthorized, "the server ends the connection over our certificate")),
+        _ => None,
     }
-    None
+}
+
+/// The error of TLS that an error is, or holds: what an io error holds is not its source.
+fn tls<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut held = error;
+    while let Some(inner) = held.downcast_ref().and_then(std::io::Error::get_ref) {
+        held = inner;
+    }
+    held.downcast_ref()
+}
+
+/// Said of a server whose authority the kubeconfig does not have.
+const OTHER_AUTHORITY: &str = "the server's certificate is of another authority than the kubeconfig's: if the \
+     cluster has a new one, the Secret needs it in certificate-authority-data";
+
+/// An error, and what caused it.
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |it| (*it).source())
 }
 
 /// An error with its causes, each said once.

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::certificate::Proof;
 use super::claims::{Claim, Claims, Rank};
 use super::cluster::Cluster;
 use super::connect::{self, Clients, Connect};
@@ -277,7 +278,9 @@ async fn establish(
             let clients = connect(context, name, order, target).await;
             let steps = streams::steps(&context.settings, name);
             let way = (clients, context.wire(name));
-            Cluster::new(name.clone(), order.about.clone(), way, steps)
+            let cluster = Cluster::new(name.clone(), order.about.clone(), way, steps);
+            cluster.shows(Proof::of(target));
+            cluster
         }
     };
     if place == Place::First {

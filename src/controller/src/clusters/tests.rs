@@ -1,5 +1,6 @@
 //! Does a fleet of clusters behave? Decisions in tables; everything else against the sandbox, in virtual time.
 
+mod certificates;
 mod connections;
 mod decisions;
 mod fleet;

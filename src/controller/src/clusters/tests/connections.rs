@@ -26,10 +26,10 @@ use crate::clusters::{
 };
 use crate::metrics::Metrics;
 
-const HOME: &str = "ger";
+pub(super) const HOME: &str = "ger";
 const ROUNDS: usize = 25;
 /// Ten times what a machine under load takes.
-const LIMIT: Duration = Duration::from_secs(30);
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// A way to a server that knows how many connections are open on it.
 struct Door {
@@ -65,7 +65,7 @@ async fn pass(mut client: TcpStream, server: SocketAddr, counted: Arc<AtomicUsiz
     counted.fetch_sub(1, Ordering::SeqCst);
 }
 
-async fn until(what: &str, is_so: impl Fn() -> bool) {
+pub(super) async fn until(what: &str, is_so: impl Fn() -> bool) {
     let waited = timeout(LIMIT, async {
         while !is_so() {
             sleep(Duration::from_millis(5)).await;
@@ -74,7 +74,7 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
     assert!(waited.await.is_ok(), "never: {what}");
 }
 
-async fn prepared(sandbox: &Sandbox) -> Client {
+pub(super) async fn prepared(sandbox: &Sandbox) -> Client {
     let admin = Client::new(sandbox.router(), "default");
     for crd in crd::all() {
         let crds = Api::<CustomResourceDefinition>::all(admin.clone());
@@ -87,21 +87,22 @@ async fn prepared(sandbox: &Sandbox) -> Client {
 }
 
 /// The part of a controller that follows clusters, and what must live as long.
-struct Following {
-    handle: Handle,
+pub(super) struct Following {
+    pub(super) handle: Handle,
+    pub(super) events: Events,
+    pub(super) notices: mpsc::Receiver<Notice>,
     _tasks: JoinSet<()>,
-    _heard: (Events, mpsc::Receiver<Notice>),
 }
 
-fn follow(hub: &Sandbox) -> Following {
+pub(super) fn follow(hub: &Sandbox, clock: Clock) -> Following {
     let settings = Settings { allow_loopback: Policy::Allow, ..Settings::new(HOME) };
-    let (events, (notices, unread)) = (Events::default(), mpsc::channel(1024));
+    let (events, (notices, heard)) = (Events::default(), mpsc::channel(1024));
     let client = || Client::new(hub.client_router("controller"), "default");
     let parts = Parts {
         hub: Clients { requests: client(), watches: client() },
         connect: Arc::new(TlsConnect::new(&settings)),
         settings,
-        clock: Clock::system(),
+        clock,
         metrics: Metrics::new("test").unwrap(),
         events: events.clone(),
         notices,
@@ -109,7 +110,7 @@ fn follow(hub: &Sandbox) -> Following {
     let (handle, running) = clusters::start(parts, CancellationToken::new());
     let mut tasks = JoinSet::new();
     tasks.spawn(running);
-    Following { handle, _tasks: tasks, _heard: (events, unread) }
+    Following { handle, events, notices: heard, _tasks: tasks }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,7 +125,7 @@ async fn a_spoke_that_comes_and_goes_over_tcp_leaves_no_connection_open() {
         url.trim_start_matches("https://").trim_end_matches('/').parse().unwrap();
     let door = Door::to(address).await;
     let kubeconfig = server.kubeconfig().replace(&address.to_string(), &door.address.to_string());
-    let following = follow(&hub);
+    let following = follow(&hub, Clock::system());
     let secrets: Api<Secret> = Api::namespaced(admin, HOME);
     let label = "sigs.k8s.io/multicluster-runtime-kubeconfig";
     let secret: Secret = serde_json::from_value(json!({

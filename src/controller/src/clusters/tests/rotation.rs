@@ -88,6 +88,28 @@ async fn d3_new_credentials_that_are_refused_do_not_end_the_old() {
     assert_eq!(fleet.find("edge").unwrap().state(), State::Ready);
 }
 
+/// A slip of the pen stops no cluster: the old one is left once the new one answers.
+#[tokio::test(start_paused = true)]
+async fn d2_a_secret_that_points_to_a_cluster_which_does_not_answer_keeps_the_old_one() {
+    let mut fleet = Fleet::start(&["east", "west"]).await;
+    fleet.register("edge", "east").await;
+    fleet.in_state("edge", "Ready").await;
+    fleet.notice("edge").await;
+    fleet.cut_off("west");
+
+    fleet.edit_secret("edge", |it| it.string_data = Some(data(&kubeconfig("west")))).await;
+    let said = fleet.notice("edge").await;
+    tokio::time::sleep(LONG).await;
+    let key = fleet.trigger("east", "deploy").await;
+    fleet.event(&Event::TriggerChanged(key.clone())).await;
+    assert!(said.message.starts_with("the new credentials do not work yet"), "{}", said.message);
+    assert_eq!(fleet.find("edge").unwrap().state(), State::Ready);
+
+    fleet.reconnect("west");
+    fleet.event(&Event::TriggerGone(key)).await;
+    assert_eq!(fleet.in_state("edge", "Ready").await.stores().schedule_triggers.len(), 0);
+}
+
 /// A Secret that was deleted and created again is another registration, whatever it holds and however little
 /// of that was seen: every replica comes to the same answer as to who is first.
 #[tokio::test(start_paused = true)]
