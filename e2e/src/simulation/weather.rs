@@ -116,18 +116,20 @@ impl Weather {
         }
     }
 
-    /// The replicas that hear nothing of the hub while this lasts.
+    /// The replicas that hear nothing of the hub while this lasts. Who alone is refused goes on hearing by the watch
+    /// that it has; where all are, nobody writes, and a watch that is silent is given up.
     fn deafened(
         &self,
         cluster: usize,
         slot: Option<usize>,
         trouble: Trouble,
     ) -> impl Iterator<Item = usize> + use<> {
-        let is_deaf = cluster == 0
-            && matches!(
-                trouble,
-                Trouble::Partition | Trouble::Unavailable(_) | Trouble::RefuseConnections
-            );
+        let is_deaf = match trouble {
+            Trouble::Partition => true,
+            Trouble::Unavailable(_) | Trouble::RefuseConnections => slot.is_none(),
+            _ => false,
+        };
+        let is_deaf = is_deaf && cluster == 0;
         (0..self.replicas).filter(move |it| is_deaf && slot.is_none_or(|slot| slot == *it))
     }
 
