@@ -1,20 +1,21 @@
 //! Until when is a client certificate good? It is read for that alone, to say what is wrong with credentials
 //! that are refused.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use der::asn1::{AnyRef, GeneralizedTime, UtcTime};
+use der::{Decode as _, Reader as _, SliceReader, Tag};
 use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use super::kubeconfig::Target;
 
 /// By what a spoke is to know us.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
-    #[default]
     Token,
     /// A certificate alone, and when it ends, where that can be read.
     Certificate(Option<Timestamp>),
@@ -46,56 +47,32 @@ impl Proof {
 fn ends(certificate: &str) -> Option<Timestamp> {
     let pem = STANDARD.decode(certificate).ok()?;
     let certificate = CertificateDer::from_pem_slice(&pem).ok()?;
-    let mut body = Values(Values(Values(&certificate).next()?.1).next()?.1);
-    // A version may come first; then number and algorithm, and who issued it.
-    if body.next()?.0 == VERSION {
-        body.next()?;
-    }
-    body.next()?;
-    body.next()?;
-    let mut validity = Values(body.next()?.1);
-    validity.next()?;
-    time(validity.next()?)
+    let ends = not_after(&certificate).ok()?;
+    Timestamp::from_second(ends.as_secs().try_into().ok()?).ok()
 }
 
-const VERSION: u8 = 0xa0;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
-
-/// Values in DER, one behind the other.
-struct Values<'a>(&'a [u8]);
-
-impl<'a> Iterator for Values<'a> {
-    /// What it is, and what is in it.
-    type Item = (u8, &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (tag, rest) = self.0.split_first()?;
-        let (first, rest) = rest.split_first()?;
-        let (length, rest) = match *first {
-            short @ 0..=0x7f => (usize::from(short), rest),
-            long @ 0x81..=0x83 => {
-                let (bytes, rest) = rest.split_at_checked(usize::from(long & 0x7f))?;
-                (bytes.iter().fold(0, |sum, it| (sum << 8) | usize::from(*it)), rest)
-            }
-            _ => return None,
-        };
-        let (value, rest) = rest.split_at_checked(length)?;
-        self.0 = rest;
-        Some((*tag, value))
+/// A certificate's `notAfter`, since 1970 (RFC 5280, 4.1).
+fn not_after(certificate: &[u8]) -> der::Result<Duration> {
+    let mut body = inside(&mut inside(&mut SliceReader::new(certificate)?)?)?;
+    // Its version may be left out; then come its number, its algorithm, and who issued it.
+    if body.peek_tag()?.is_context_specific() {
+        AnyRef::decode(&mut body)?;
+    }
+    for _ in 0..3 {
+        AnyRef::decode(&mut body)?;
+    }
+    let mut validity = inside(&mut body)?;
+    AnyRef::decode(&mut validity)?;
+    if validity.peek_tag()? == Tag::UtcTime {
+        Ok(UtcTime::decode(&mut validity)?.to_unix_duration())
+    } else {
+        Ok(GeneralizedTime::decode(&mut validity)?.to_unix_duration())
     }
 }
 
-fn time((tag, text): (u8, &[u8])) -> Option<Timestamp> {
-    let text = std::str::from_utf8(text).ok()?;
-    let text = match tag {
-        // Two digits of the year: until 2049.
-        UTC_TIME => format!("{}{text}", if text < "50" { "20" } else { "19" }),
-        GENERALIZED_TIME => text.to_owned(),
-        _ => return None,
-    };
-    let time = DateTime::strptime("%Y%m%d%H%M%SZ", text).ok()?;
-    TimeZone::UTC.to_timestamp(time).ok()
+/// Reads what is in the next value.
+fn inside<'a>(reader: &mut SliceReader<'a>) -> der::Result<SliceReader<'a>> {
+    SliceReader::new(AnyRef::decode(reader)?.value())
 }
 
 #[cfg(test)]

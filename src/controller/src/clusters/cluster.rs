@@ -38,7 +38,7 @@ struct Inner {
     doubts: Notify,
     uid: OnceLock<String>,
     /// By what it is to know us.
-    proof: OnceLock<Proof>,
+    proof: Proof,
     /// Whether this is the cluster that others see, and not its successor in preparation.
     live: AtomicBool,
 }
@@ -85,7 +85,7 @@ impl Cluster {
     pub(super) fn new(
         name: ClusterName,
         about: ObjectReference,
-        (clients, wire): (Clients, Wire),
+        (clients, wire, proof): (Clients, Wire, Proof),
         steps: impl IntoIterator<Item = &'static str>,
     ) -> Self {
         let inner = Inner {
@@ -100,7 +100,7 @@ impl Cluster {
             wire,
             doubts: Notify::new(),
             uid: OnceLock::new(),
-            proof: OnceLock::new(),
+            proof,
             live: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
@@ -135,10 +135,6 @@ impl Cluster {
 
     pub(super) fn is(&self, uid: String) {
         self.inner.uid.get_or_init(|| uid);
-    }
-
-    pub(super) fn shows(&self, proof: Proof) {
-        self.inner.proof.get_or_init(|| proof);
     }
 
     pub(super) fn go_live(&self) {
@@ -195,7 +191,7 @@ impl Cluster {
     fn explained(&self, mut condition: Condition, now: Timestamp) -> Condition {
         if let Condition::Failing { trouble, .. } = &mut condition
             && trouble.reason == Reason::Unauthorized
-            && let Some(why) = self.inner.proof.get().and_then(|it| it.refused(now))
+            && let Some(why) = self.inner.proof.refused(now)
         {
             trouble.text = format!("{why}; {}", trouble.text);
         }

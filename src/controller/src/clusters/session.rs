@@ -39,7 +39,8 @@ impl Context {
         let steps = streams::steps(&self.settings, &name);
         let forms = self.settings.clusters.forms.iter().map(|it| spokes::stream(*it));
         let wire = self.wire(&name);
-        let hub = Cluster::new(name, about, (clients, wire), steps.into_iter().chain(forms));
+        let (way, steps) = ((clients, wire, Proof::Token), steps.into_iter().chain(forms));
+        let hub = Cluster::new(name, about, way, steps);
         hub.go_live();
         hub
     }
@@ -277,10 +278,8 @@ async fn establish(
         Access::Spoke(target) => {
             let clients = connect(context, name, order, target).await;
             let steps = streams::steps(&context.settings, name);
-            let way = (clients, context.wire(name));
-            let cluster = Cluster::new(name.clone(), order.about.clone(), way, steps);
-            cluster.shows(Proof::of(target));
-            cluster
+            let way = (clients, context.wire(name), Proof::of(target));
+            Cluster::new(name.clone(), order.about.clone(), way, steps)
         }
     };
     if place == Place::First {
