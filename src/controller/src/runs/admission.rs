@@ -270,12 +270,10 @@ impl Slot {
 
     /// Counts the places that are taken.
     fn count(&mut self, cluster: &Cluster, (views, read): (&[Arc<JobView>], Read), limit: u32) {
-        let by_uid: HashMap<&str, &JobView> =
-            views.iter().map(|it| (it.uid.as_str(), it.as_ref())).collect();
         let sights: Vec<_> = views.iter().map(|it| sight(cluster.name(), it)).collect();
         let known = &mut self.known;
-        self.taken.on_seen((&sights, read), limit, mono(), |sight, evidence| {
-            let Some(view) = by_uid.get(sight.uid) else { return false };
+        self.taken.on_seen((&sights, read), limit, mono(), |at, evidence| {
+            let Some(view) = views.get(at) else { return false };
             let trigger = known.of(cluster, view);
             match evidence {
                 Evidence::Ledger => trigger.is_some_and(|it| it.holds(view)),

@@ -92,7 +92,8 @@ pub struct Asked {
 }
 
 impl Taken {
-    /// Takes in what was read of all Jobs; `shows` judges one that works and had no place so far.
+    /// Takes in what was read of all Jobs; `shows` judges, by its position among them, one that works and had no
+    /// place so far.
     ///
     /// Of Jobs whose trigger is gone a new owner, who reads a list, cannot know by any ledger that they are
     /// ours: it believes their owner, of half of `limit` at most, which is all that forged ones can take.
@@ -101,13 +102,14 @@ impl Taken {
         (sights, read): (&[Sight<'_>], Read),
         limit: u32,
         now: Mono,
-        mut shows: impl FnMut(&Sight<'_>, Evidence) -> bool,
+        mut shows: impl FnMut(usize, Evidence) -> bool,
     ) {
         self.last = read;
         let by_uid: BTreeMap<&str, &Sight<'_>> = sights.iter().map(|it| (it.uid, it)).collect();
         self.places.retain(|uid, it| it.by.holds(by_uid.get(uid.as_str()).copied(), read, now));
         let mut believed = if read == Read::List { limit.div_ceil(2) } else { 0 };
-        for sight in sights.iter().filter(|it| it.stage == Stage::Works) {
+        let works = |it: &(usize, &Sight<'_>)| it.1.stage == Stage::Works;
+        for (at, sight) in sights.iter().enumerate().filter(works) {
             let Some(trigger) = sight.trigger.clone() else { continue };
             let by = match read {
                 Read::Watch => By::Watch,
@@ -115,9 +117,9 @@ impl Taken {
             };
             if let Some(place) = self.places.get_mut(sight.uid) {
                 place.by = by;
-            } else if shows(sight, Evidence::Ledger) {
+            } else if shows(at, Evidence::Ledger) {
                 self.take(sight, trigger, by);
-            } else if believed > 0 && shows(sight, Evidence::Owner) {
+            } else if believed > 0 && shows(at, Evidence::Owner) {
                 believed -= 1;
                 self.take(sight, trigger, by);
             }

@@ -31,7 +31,8 @@ fn seen(
     sights: &[Sight<'_>],
     ours: &[&str],
 ) -> Vec<String> {
-    let shows = |it: &Sight<'_>, evidence| evidence == Evidence::Ledger && ours.contains(&it.uid);
+    let shows =
+        |at: usize, evidence| evidence == Evidence::Ledger && ours.contains(&sights[at].uid);
     taken.on_seen((sights, read), 4, now, shows);
     taken.uids().into_iter().collect()
 }
@@ -124,8 +125,8 @@ fn a_new_owner_believes_the_owner_of_half_as_many_as_may_run() {
     sights.push(works("ours", "1"));
     let believed = |limit: u32, read: Read| {
         let mut taken = Taken::default();
-        taken.on_seen((&sights, read), limit, BEGUN, |it, evidence| match evidence {
-            Evidence::Ledger => it.uid == "ours",
+        taken.on_seen((&sights, read), limit, BEGUN, |at, evidence| match evidence {
+            Evidence::Ledger => sights[at].uid == "ours",
             Evidence::Owner => true,
         });
         assert!(taken.has("ours"));
