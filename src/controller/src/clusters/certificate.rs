@@ -6,7 +6,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use der::asn1::{AnyRef, GeneralizedTime, UtcTime};
-use der::{Decode as _, Reader as _, SliceReader, Tag};
+use der::{Decode as _, SliceReader, Tag};
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -55,7 +55,7 @@ fn ends(certificate: &str) -> Option<Timestamp> {
 fn not_after(certificate: &[u8]) -> der::Result<Duration> {
     let mut body = inside(&mut inside(&mut SliceReader::new(certificate)?)?)?;
     // Its version may be left out; then come its number, its algorithm, and who issued it.
-    if body.peek_tag()?.is_context_specific() {
+    if Tag::peek(&body)?.is_context_specific() {
         AnyRef::decode(&mut body)?;
     }
     for _ in 0..3 {
@@ -63,7 +63,7 @@ fn not_after(certificate: &[u8]) -> der::Result<Duration> {
     }
     let mut validity = inside(&mut body)?;
     AnyRef::decode(&mut validity)?;
-    if validity.peek_tag()? == Tag::UtcTime {
+    if Tag::peek(&validity)? == Tag::UtcTime {
         Ok(UtcTime::decode(&mut validity)?.to_unix_duration())
     } else {
         Ok(GeneralizedTime::decode(&mut validity)?.to_unix_duration())
