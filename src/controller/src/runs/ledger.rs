@@ -71,7 +71,7 @@ pub(crate) async fn transit(
     let decide = move |live: &Trigger| match decide(live) {
         Transition::Write(mut status) => {
             let kept = live.plan.as_ref().map(|it| it.kept).unwrap_or_default();
-            prune(&mut status, kept);
+            prune(&mut status, &live.status, kept);
             Step::Write(status, Moved::Yes)
         }
         Transition::Nothing => Step::Leave(Moved::Already),

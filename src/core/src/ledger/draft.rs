@@ -385,7 +385,7 @@ impl<'a> Draft<'a> {
             // The original knew one time for all sources; from here on each has its own.
             record.checked_at = record.checked_at.or(self.before.last_run);
         }
-        prune(&mut self.status, self.plan.kept);
+        prune(&mut self.status, self.before, self.plan.kept);
         conditions::understood(&mut self.status, self.plan.generation, self.now);
         if let Some(cautions) = self.cautions {
             cautions::say(&mut self.status, cautions, self.now);

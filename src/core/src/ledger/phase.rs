@@ -325,11 +325,11 @@ pub(super) fn change(
     now: Timestamp,
     edit: impl FnOnce(&mut Run),
 ) -> Transition {
-    let mut status = status.clone();
-    if let Some(run) = status.runs.iter_mut().find(|it| it.id == run_id) {
+    let mut next = status.clone();
+    if let Some(run) = next.runs.iter_mut().find(|it| it.id == run_id) {
         edit(run);
     }
-    prune(&mut status, prune::MOST_KEPT);
-    conditions::settle(&mut status, now);
-    Transition::Write(Box::new(status))
+    prune(&mut next, status, prune::MOST_KEPT);
+    conditions::settle(&mut next, now);
+    Transition::Write(Box::new(next))
 }

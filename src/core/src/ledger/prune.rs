@@ -1,9 +1,9 @@
 //! Which runs are remembered, and how much is said of each?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ger_api::TriggerStatus;
-use ger_api::status::{Run, RunPhase};
+use ger_api::status::RunPhase;
 
 use crate::plan::Kept;
 
@@ -16,31 +16,44 @@ pub(crate) const MOST_KEPT: Kept = Kept { succeeded: 50, failed: 50 };
 /// A status is written whole, with every message in it.
 const LONGEST_MESSAGE: usize = 256;
 
-/// Forgets old finished runs: the newest few that succeeded stay, the newest few that failed, and the
-/// newest few that ended otherwise.
+/// Forgets old finished runs: the few that succeeded last stay, the few that failed last, and the few that ended
+/// otherwise. `before` is the status that this one is to replace: what ends with this write ended last, whatever
+/// clocks say, so that its end is to be seen.
 ///
 /// An unfinished run is never forgotten. Nor is a source's newest run while another of that source is
 /// unfinished: it tells that the other is not the newest.
-pub fn prune(status: &mut TriggerStatus, keep: Kept) {
+pub fn prune(status: &mut TriggerStatus, before: &TriggerStatus, keep: Kept) {
     let limits = [keep.succeeded, keep.failed, KEPT_OTHERWISE];
-    let mut kept = [0_usize; 3];
-    let mut seen = BTreeSet::new();
     let busy: BTreeSet<String> = super::unfinished(status).map(|it| it.source.clone()).collect();
+    let newest = newest(status);
 
-    let mut runs: Vec<Run> = Vec::with_capacity(status.runs.len());
-    for run in std::mem::take(&mut status.runs).into_iter().rev() {
-        let is_newest = run.commit.is_some() && seen.insert(run.source.clone());
-        let must_stay = class(run.phase).is_none() || (is_newest && busy.contains(&run.source));
-        let has_room = class(run.phase).is_some_and(|it| {
-            kept[it] += 1;
-            kept[it] <= limits[it]
-        });
-        if must_stay || has_room {
-            runs.push(run);
+    let mut ends: [Vec<_>; 3] = Default::default();
+    for (at, run) in status.runs.iter().enumerate() {
+        if let Some(class) = class(run.phase) {
+            let ends_now = super::unfinished(before).any(|it| it.id == run.id);
+            ends[class].push((ends_now, run.finished_at, at));
         }
     }
-    runs.reverse();
-    status.runs = runs;
+    let mut forgotten = BTreeSet::new();
+    for (mut ends, limit) in ends.into_iter().zip(limits) {
+        ends.sort_unstable();
+        let over = ends.len().saturating_sub(limit);
+        forgotten.extend(ends.into_iter().take(over).map(|it| it.2));
+    }
+    let mut at = 0..;
+    status.runs.retain(|run| {
+        let at = at.next().unwrap_or_default();
+        let tells = newest.contains(&at) && busy.contains(&run.source);
+        tells || !forgotten.contains(&at)
+    });
+}
+
+/// Where the newest run of each source is.
+fn newest(status: &TriggerStatus) -> BTreeSet<usize> {
+    let found = status.runs.iter().enumerate().filter(|it| it.1.commit.is_some());
+    let by_source: BTreeMap<&str, usize> =
+        found.map(|(at, run)| (run.source.as_str(), at)).collect();
+    by_source.into_values().collect()
 }
 
 fn class(phase: RunPhase) -> Option<usize> {

@@ -226,7 +226,7 @@ fn the_newest_few_of_each_ending_are_remembered() {
         status.runs.push(run(number, "app", endings[number % 4]));
     }
 
-    prune(&mut status, Kept::default());
+    prune(&mut status, &TriggerStatus::default(), Kept::default());
 
     let ids =
         |phase| status.runs.iter().filter(move |it| it.phase == phase).map(|it| it.id.as_str());
@@ -238,6 +238,39 @@ fn the_newest_few_of_each_ending_are_remembered() {
     assert_eq!(status.runs.len(), 15);
 }
 
+/// The first of six took longest: it is there to be seen when it ends, and stays until others ended later.
+#[test]
+fn what_ended_last_is_remembered_however_early_it_began() {
+    let mut status = TriggerStatus::default();
+    status.runs.push(run(0, "app", RunPhase::Running));
+    for number in 1..6_u8 {
+        let mut run = run(number.into(), "app", RunPhase::Succeeded);
+        run.finished_at = Some(at(number.into()));
+        status.runs.push(run);
+    }
+    let end = |finished: i64| {
+        let mut next = status.clone();
+        next.runs[0].phase = RunPhase::Succeeded;
+        next.runs[0].finished_at = Some(at(finished));
+        next
+    };
+    let ids = |status: &TriggerStatus| -> Vec<String> {
+        status.runs.iter().map(|it| it.id.clone()).collect()
+    };
+
+    let mut last = end(6);
+    prune(&mut last, &status, Kept::default());
+    assert_eq!(ids(&last), ["run-0", "run-2", "run-3", "run-4", "run-5"]);
+    let known = last.clone();
+    prune(&mut last, &known, Kept::default());
+    assert_eq!(last, known);
+
+    // Its clock is behind those of the others.
+    let mut early = end(-60);
+    prune(&mut early, &status, Kept::default());
+    assert_eq!(ids(&early), ["run-0", "run-2", "run-3", "run-4", "run-5"]);
+}
+
 #[test]
 fn a_source_s_newest_run_is_remembered_while_an_older_one_is_unfinished() {
     let mut status = TriggerStatus::default();
@@ -247,7 +280,7 @@ fn a_source_s_newest_run_is_remembered_while_an_older_one_is_unfinished() {
         status.runs.push(run(number, "lib", RunPhase::Succeeded));
     }
 
-    prune(&mut status, Kept::default());
+    prune(&mut status, &TriggerStatus::default(), Kept::default());
 
     let ids: Vec<_> = status.runs.iter().take(2).map(|it| it.id.as_str()).collect();
     assert_eq!(ids, ["run-0", "run-1"]);
@@ -260,7 +293,7 @@ fn a_trigger_s_own_limits_count() {
     let mut status = TriggerStatus::default();
     status.runs.extend(of(RunPhase::Succeeded).chain(of(RunPhase::Failed)));
 
-    prune(&mut status, Kept { succeeded: 0, failed: 7 });
+    prune(&mut status, &TriggerStatus::default(), Kept { succeeded: 0, failed: 7 });
 
     assert_eq!(phases(&status), [RunPhase::Failed; 7]);
     assert_eq!(status.runs[6].id, "run-8");
@@ -280,12 +313,12 @@ proptest! {
         }
         let before: Vec<_> = unfinished(&status).cloned().collect();
 
-        prune(&mut status, Kept::default());
+        prune(&mut status, &TriggerStatus::default(), Kept::default());
 
         prop_assert_eq!(unfinished(&status).cloned().collect::<Vec<_>>(), before);
         prop_assert!(status.runs.iter().filter(|it| it.phase.is_final()).count() <= 17);
         let once = status.clone();
-        prune(&mut status, Kept::default());
+        prune(&mut status, &TriggerStatus::default(), Kept::default());
         prop_assert_eq!(status, once);
     }
 
