@@ -25,8 +25,10 @@ pub struct Waiting {
     pub run_id: String,
     pub job: String,
     pub job_uid: String,
-    /// When the API server created the Job: compared with other Jobs alone, never with a clock.
+    /// When the API server created the Job, to the second: compared with other Jobs alone, never with a clock.
     pub created: Timestamp,
+    /// Where its run stands in the ledger: a trigger's runs start in this order, whenever their Jobs were created.
+    pub turn: usize,
     pub ledger: Standing,
     pub readiness: Readiness,
     pub withdrawn: Withdrawn,
@@ -121,8 +123,20 @@ pub enum Decision {
     Expire { trigger: TriggerKey, run_id: String, job: String, job_uid: String },
 }
 
+impl Decision {
+    /// Whose Job it is about.
+    pub fn trigger(&self) -> &TriggerKey {
+        match self {
+            Self::Start { trigger, .. }
+            | Self::HandOver { trigger, .. }
+            | Self::Expire { trigger, .. } => trigger,
+        }
+    }
+}
+
 /// Decides about the waiting Jobs of one cluster: the namespace with the fewest running Jobs is next, and in
-/// it the trigger with the fewest; among equals whoever was served longest ago, and then the oldest Job.
+/// it the trigger with the fewest; among equals whoever was served longest ago, and then the oldest Job. Of one
+/// trigger they start in the order of its ledger, so that what was changed last also runs last.
 ///
 /// Who waited too long is given up only where there is no place: one that may wait for no time at all runs
 /// when there is.
@@ -130,7 +144,7 @@ pub fn next(queue: &[Waiting], slots: Slots<'_>, served: &Served) -> Vec<Decisio
     let mut decisions = Vec::new();
     let mut lines: Lines<'_> = BTreeMap::new();
     let mut oldest_first: Vec<&Waiting> = queue.iter().collect();
-    oldest_first.sort_by_key(|it| (it.created, &it.run_id));
+    oldest_first.sort_by_key(|it| (it.created, it.turn, &it.run_id));
 
     for waiting in oldest_first {
         let is_ours =
@@ -155,6 +169,9 @@ pub fn next(queue: &[Waiting], slots: Slots<'_>, served: &Served) -> Vec<Decisio
         }
     }
 
+    for line in lines.values_mut().flat_map(BTreeMap::values_mut) {
+        line.make_contiguous().sort_by_key(|it| it.turn);
+    }
     let limit = usize::try_from(slots.limit).unwrap_or(usize::MAX);
     let running: usize = slots.running.values().fold(0, |sum, it| sum.saturating_add(*it));
     let mut shares = Shares::of(slots.running, served);
@@ -173,7 +190,7 @@ impl Slots<'_> {
     }
 }
 
-/// What waits, oldest first, by namespace and trigger; none of them is empty.
+/// What waits, in the order of the ledger, by namespace and trigger; none of them is empty.
 type Lines<'a> = BTreeMap<&'a str, BTreeMap<&'a TriggerKey, VecDeque<&'a Waiting>>>;
 
 /// Who has how much, while it is given out.

@@ -38,7 +38,7 @@ pub use hint::look_again;
 pub use id::run_id;
 pub use phase::{
     JobSighting, Transition, back_to_pending, blocked, expired, failed, holds_queued,
-    is_superseded, may_follow, observed, queued, superseded,
+    is_superseded, may_follow, observed, queued, superseded, turn,
 };
 pub use prune::prune;
 

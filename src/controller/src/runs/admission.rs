@@ -6,7 +6,7 @@ mod fresh;
 mod known;
 mod sights;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -208,12 +208,22 @@ impl Slot {
         }
         self.served.retain(queue.iter().map(|it| &it.trigger));
         let slots = Slots { running: &running, own_starts: &self.taken.uids(), limit };
+        let mut held_up = BTreeSet::new();
         for decision in admission::next(&queue, slots, &self.served) {
             // The Lease may be lost between two writes.
             if !fleet.shards.owns_admission(cluster.name()) {
                 break;
             }
-            result = result.and(self.carry_out((fleet, cluster), &views, decision).await);
+            // Whose first could not be told to start: the second would come before it.
+            if held_up.contains(decision.trigger()) {
+                continue;
+            }
+            let trigger = decision.trigger().clone();
+            let carried = self.carry_out((fleet, cluster), &views, decision).await;
+            if carried.is_err() {
+                held_up.insert(trigger);
+            }
+            result = result.and(carried);
         }
         result
     }
@@ -344,6 +354,7 @@ impl Slot {
             job: view.name.clone(),
             job_uid: view.uid.clone(),
             created: view.created.unwrap_or_default(),
+            turn: core_ledger::turn(&known.status, &view.run_id),
             ledger: standing,
             readiness: match (known.suspend, self.copies.may_be_next(&view.uid)) {
                 (true, _) => Readiness::Suspended,

@@ -26,6 +26,7 @@ fn waiting_in(namespace: &str, trigger: &str, number: u32) -> Waiting {
         job: format!("{trigger}-{number}"),
         job_uid: format!("uid-{trigger}-{number}"),
         created: Timestamp::from_second(i64::from(number)).unwrap(),
+        turn: usize::try_from(number).unwrap(),
         ledger: Standing::Queued,
         readiness: Readiness::Ready,
         withdrawn: Withdrawn::No,
@@ -70,6 +71,19 @@ fn triggers_take_turns_and_each_starts_its_oldest_first() {
     assert_eq!(started(&decided(&queue, 0, 4)), ["a-1", "c-4", "b-9", "a-2"]);
     assert_eq!(started(&decided(&queue, 3, 4)), ["a-1"]);
     assert_eq!(started(&decided(&queue, 4, 4)), [""; 0]);
+}
+
+/// Two Jobs of one second, or one that could be created only after its successor.
+#[test]
+fn what_was_recorded_first_starts_first_whenever_its_job_was_created() {
+    let (mut first, mut second) = (waiting("a", 1), waiting("a", 2));
+    first.run_id = "z".to_owned();
+    second.run_id = "b".to_owned();
+    second.created = first.created;
+    assert_eq!(started(&decided(&[second.clone(), first.clone()], 0, 1)), ["a-1"]);
+
+    first.created += Duration::from_mins(1);
+    assert_eq!(started(&decided(&[second, first], 0, 2)), ["a-1", "a-2"]);
 }
 
 /// Who floods the queue waits for himself.

@@ -69,6 +69,11 @@ pub fn may_follow(from: RunPhase, to: RunPhase) -> bool {
     }
 }
 
+/// Where a run stands among those of its trigger; who is unknown stands behind all.
+pub fn turn(status: &TriggerStatus, run_id: &str) -> usize {
+    status.runs.iter().position(|it| it.id == run_id).unwrap_or(usize::MAX)
+}
+
 /// Whether this Job may be started: the one gate before anything runs.
 pub fn holds_queued(status: &TriggerStatus, run_id: &str, job_uid: &str) -> bool {
     find(status, run_id).is_some_and(|it| {
