@@ -5,15 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kube_cel::{CompiledSchema, ErrorKind, ValidationError};
+use kube_cel::{CompiledSchema, ErrorKind, Rule, ValidationError};
 use serde_json::{Map, Value};
 
 use crate::{
     refusal::Cause,
-    schema::{Merge, compile::merge_of, expression, lists::counterpart},
+    schema::{Merge, compile::merge_of, expression, expression::reads::Reads, lists::counterpart},
 };
 
 const RULES: &str = "x-kubernetes-validations";
+const SELF: &str = "self";
 const OLD: &str = "oldSelf";
 
 /// The rules at and below one node of a schema.
@@ -33,6 +34,9 @@ struct Own {
     of_changes: BTreeSet<String>,
     /// Rules that run in other words than they were written in, and those.
     written: BTreeMap<String, String>,
+    /// What all of them together read of a value, and of what it was: the rest is not converted for them.
+    reads: Reads,
+    reads_old: Reads,
 }
 
 /// Where a value is, and what it was.
@@ -194,7 +198,10 @@ impl Own {
             .filter(|it| it.is_transition_rule)
             .map(|it| it.rule.rule.clone())
             .collect();
-        Self { schema, of_changes, written }
+        let compiled = schema.validations.iter().filter_map(|it| it.as_ref().ok());
+        let rules: Vec<&Rule> = compiled.map(|it| &it.rule).collect();
+        let (reads, reads_old) = (reads(&rules, SELF), reads(&rules, OLD));
+        Self { schema, of_changes, written, reads, reads_old }
     }
 
     fn judge(&self, value: &Value, site: &Site<'_>, faults: &mut Vec<Cause>) {
@@ -202,7 +209,8 @@ impl Own {
         if site.when == Judged::Before && self.of_changes.is_empty() && site.is_unchanged(value) {
             return;
         }
-        let Err(errors) = kube_cel::validate_compiled(&self.schema, value, site.old()) else {
+        let (part, old) = (self.reads.part(value), site.old().map(|it| self.reads_old.part(it)));
+        let Err(errors) = kube_cel::validate_compiled(&self.schema, &part, old.as_ref()) else {
             return;
         };
         for error in errors.into_vec() {
@@ -214,6 +222,13 @@ impl Own {
             }
         }
     }
+}
+
+/// What rules and their messages read of what they call by this name.
+fn reads(rules: &[&Rule], name: &str) -> Reads {
+    let sources = rules.iter().flat_map(|it| [Some(&it.rule), it.message_expression.as_ref()]);
+    let all = sources.flatten().map(|it| Reads::of(it, name));
+    all.reduce(Reads::and).unwrap_or_default()
 }
 
 /// Where an old value may be missing, rules see it as an optional one: they are told so in words that

@@ -10,6 +10,7 @@ mod functions;
 mod look;
 mod macros;
 mod parse;
+pub(super) mod reads;
 mod tokens;
 mod types;
 
