@@ -16,8 +16,6 @@ use super::door::Door;
 use super::script::{BRANCHES, Failing, Remote as What, Repo};
 use super::timeline::{At, Timeline};
 
-const HOST: &str = "git.test";
-
 /// All repositories.
 #[derive(Debug)]
 pub(super) struct Forge {
@@ -50,9 +48,13 @@ pub(super) struct Shown {
     pub(super) commit: Option<String>,
 }
 
-/// The URI of a repository.
+/// The URI of a repository. Each has a host of its own: where one of a host says 429, the others are left alone too.
 pub(super) fn uri(repo: usize) -> String {
-    format!("https://{HOST}/repo-{repo}.git")
+    format!("https://git-{repo}.test/repo-{repo}.git")
+}
+
+fn host(remote: &Remote) -> String {
+    remote.uri.host().to_owned()
 }
 
 impl Forge {
@@ -140,14 +142,14 @@ impl Forge {
         let State { chance, repos, asked, .. } = &mut *state;
         *asked += 1;
         let quick = chance.between(Duration::from_millis(5)..Duration::from_millis(80));
-        let missing = || Error::Status { host: HOST.to_owned(), status: 404, retry_after: None };
+        let missing = || Error::Status { host: host(remote), status: 404, retry_after: None };
         let Some(kept) = number.parse::<usize>().ok().and_then(|it| repos.get(it)) else {
             return (quick, Err(missing()));
         };
         let delay = kept.slow.unwrap_or(quick);
         if kept.failing == Some(Failing::Silent) || delay > remote.timeout {
-            let host = HOST.to_owned();
-            return (remote.timeout, Err(Error::Slow { host, limit: remote.timeout }));
+            let slow = Error::Slow { host: host(remote), limit: remote.timeout };
+            return (remote.timeout, Err(slow));
         }
         let answer = kept.fails(remote).and_then(|()| kept.resolve(now, reference, chance));
         self.timeline.pass(format!("repo-{number} is asked for {reference:?}: {answer:?}"));
@@ -183,7 +185,7 @@ impl Kept {
     }
 
     fn fails(&self, remote: &Remote) -> Result<(), Error> {
-        let host = HOST.to_owned();
+        let host = host(remote);
         match self.failing {
             None | Some(Failing::Silent) => {}
             Some(Failing::Status(status)) => {
@@ -266,7 +268,7 @@ impl Remotes for Way {
         _: Tls,
         wanted: Wanted,
     ) -> BoxFuture<'static, Result<Token, Arc<github_app::Error>>> {
-        let (host, limit) = (HOST.to_owned(), wanted.timeout);
+        let (host, limit) = ("app.test".to_owned(), wanted.timeout);
         std::future::ready(Err(Arc::new(github_app::Error::Slow { host, limit }))).boxed()
     }
 

@@ -58,6 +58,8 @@ pub(super) struct Slot {
     number: usize,
     /// How wrong its clock is.
     skew: Mutex<SignedDuration>,
+    /// How wrong it ever was.
+    skews: Mutex<Vec<SignedDuration>>,
     /// The process that runs, and for how long to rest when it is gone.
     now: Mutex<Option<Running>>,
     rest: Mutex<Duration>,
@@ -78,7 +80,13 @@ fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Slot {
     pub(super) fn new(number: usize, skew: SignedDuration) -> Self {
-        Self { number, skew: Mutex::new(skew), now: Mutex::default(), rest: Mutex::new(REST) }
+        let (skews, skew) = (Mutex::new(vec![skew]), Mutex::new(skew));
+        Self { number, skew, skews, now: Mutex::default(), rest: Mutex::new(REST) }
+    }
+
+    /// How wrong its clock ever was.
+    pub(super) fn skews(&self) -> Vec<SignedDuration> {
+        lock(&self.skews).clone()
     }
 
     /// The process, if one runs.
@@ -95,6 +103,7 @@ impl Slot {
             let moved = *skew + by;
             let moved = moved.clamp(-MOST_WRONG, MOST_WRONG);
             let by = moved - std::mem::replace(&mut *skew, moved);
+            lock(&self.skews).push(moved);
             common.troubles.span(Place::Fleet, now, now);
             if let Some(running) = self.running() {
                 running.clock.jump(by);

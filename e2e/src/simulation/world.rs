@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use kube_sandbox::Sandbox;
@@ -142,6 +143,15 @@ impl World {
     pub(super) fn sources(&self, cluster: usize) -> BTreeSet<(&'static str, usize)> {
         let of = self.script.triggers.iter().filter(|it| it.cluster == cluster);
         of.flat_map(|it| it.sources.repos.iter().map(|repo| (it.sources.kind, *repo))).collect()
+    }
+
+    /// How far the clocks of two machines ever were apart: so much later may he check first who takes over what
+    /// somebody recorded whose clock was ahead.
+    pub(super) fn apart(&self) -> Duration {
+        let skews: Vec<_> = self.slots.iter().flat_map(|it| it.skews()).collect();
+        let (least, most) = (skews.iter().min(), skews.iter().max());
+        let apart = most.zip(least).map(|(most, least)| *most - *least).unwrap_or_default();
+        apart.unsigned_abs()
     }
 
     /// All repositories: a source may be led to any.

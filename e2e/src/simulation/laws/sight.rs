@@ -53,7 +53,7 @@ impl Case<'_> {
     /// How long a change must stay to be seen, from a time on; none while nobody looks.
     fn need(&self, at: At) -> Option<Duration> {
         let spec = &self.life.specs.iter().rev().find(|it| it.0 <= at)?.1;
-        (!spec.is_suspended).then(|| spec.times.longest() + SLACK)
+        (!spec.is_suspended).then(|| spec.times.longest() + SLACK + self.world.apart())
     }
 }
 

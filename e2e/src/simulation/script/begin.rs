@@ -12,7 +12,7 @@ use crate::simulation::sizes::Sizes;
 const SHARING: usize = 6;
 /// Clocks of two machines differ by five minutes at the most.
 const MOST_WRONG: i64 = 150_000;
-const INTERVALS: [u64; 8] = [60, 60, 60, 90, 120, 180, 300, 600];
+const INTERVALS: [u64; 8] = [60, 60, 90, 120, 180, 300, 600, 900];
 
 pub(super) fn begin(chance: &mut Chance, sizes: &Sizes) -> Script {
     let clusters = std::iter::once("hub".to_owned())
