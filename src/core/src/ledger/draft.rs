@@ -145,7 +145,11 @@ impl<'a> Draft<'a> {
     pub(crate) fn record(&mut self, basis: &Basis, head: &Head, nominal: Option<&str>) {
         let is_change = self.compare(&basis.source, head).is_change();
         let reason = if is_change { RunReason::Changed } else { RunReason::Scheduled };
-        let occasion = nominal.filter(|_| !self.plan.on_change_only).map(str::to_owned);
+        // A source that is due again although its time has not come, since its last run expired, is no firing:
+        // the time to come is the next one's.
+        let fires = !self.plan.on_change_only
+            && due::is_due(self.plan, &self.status, &basis.source, self.now);
+        let occasion = nominal.filter(|_| fires).map(str::to_owned);
 
         let run = self.new_run(&basis.source, reason, occasion);
         self.start(run, basis, head);

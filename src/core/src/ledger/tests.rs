@@ -229,6 +229,20 @@ fn without_on_change_only_each_firing_runs_once_for_each_source() {
 }
 
 #[test]
+fn what_makes_up_for_a_run_that_expired_takes_no_firing_from_the_next() {
+    let plan = every_time();
+    let status = written(check(&plan, &TriggerStatus::default(), head('a'), 0));
+    let id = status.runs[0].id.clone();
+    let status = moved(expired(&status, &id, None, "waited too long", at(5)));
+
+    let status = written(check(&plan, &status, head('a'), 6));
+    let status = written(check(&plan, &status, head('a'), 16));
+
+    let occasions: Vec<_> = status.runs.iter().map(|it| it.occasion.as_deref()).collect();
+    assert_eq!(occasions[1..], [None, Some("2025-01-01T00:00:10Z")]);
+}
+
+#[test]
 fn a_commit_that_was_seen_between_two_firings_is_still_a_change_at_the_next() {
     let plan = every_time();
     let status = written(check(&plan, &TriggerStatus::default(), head('a'), 0));
