@@ -258,6 +258,16 @@ impl Witness {
         fresh
     }
 
+    /// What a run was recorded for.
+    pub(super) fn why(&self, trigger: &Trigger, run: &str) -> String {
+        let seen = self.triggers.get(&trigger.metadata.uid).and_then(|it| it.runs.get(run));
+        seen.map_or_else(String::new, |it| {
+            let commit = it.commit.as_deref().unwrap_or_default();
+            let occasion = it.occasion.as_deref().unwrap_or_default();
+            format!("of {} at {commit:.8}, {:?} {occasion}", it.source, it.reason)
+        })
+    }
+
     pub(super) fn trigger_gone(&mut self, at: At, trigger: &Trigger) {
         let mark = Mark { at, revision: trigger.metadata.revision() };
         if let Some(seen) = self.triggers.get_mut(&trigger.metadata.uid) {

@@ -144,9 +144,10 @@ impl Yard {
         let at = self.timeline.now();
         match event {
             WatchEvent::Added(trigger) | WatchEvent::Modified(trigger) => {
-                let fresh = self.witness().trigger(at, &trigger);
-                for run in fresh {
-                    self.tell(&format!("{} records run {run}", trigger.metadata.name));
+                let mut witness = self.witness();
+                for run in witness.trigger(at, &trigger) {
+                    let why = witness.why(&trigger, &run);
+                    self.tell(&format!("{} records run {run} {why}", trigger.metadata.name));
                 }
             }
             WatchEvent::Deleted(trigger) => self.witness().trigger_gone(at, &trigger),
@@ -253,6 +254,9 @@ impl Work {
     }
 }
 
+/// Longer than any life: a watch that begins again may find that history was forgotten meanwhile.
+const FOR_EVER: u32 = 100_000_000;
+
 /// Follows all objects of a kind for ever. It may miss none: a gap is a broken simulation.
 async fn follow<T>(yard: &Yard, path: &str, mut on: impl FnMut(WatchEvent<T>))
 where
@@ -262,7 +266,8 @@ where
     loop {
         let from =
             if version.is_empty() { String::new() } else { format!("&resourceVersion={version}") };
-        let uri = format!("{path}?watch=true&allowWatchBookmarks=true&timeoutSeconds=3000{from}");
+        let uri =
+            format!("{path}?watch=true&allowWatchBookmarks=true&timeoutSeconds={FOR_EVER}{from}");
         let request = Request::get(uri).body(Vec::new()).expect("a path");
         let events =
             yard.client.0.request_events::<T>(request).await.expect("nothing befalls a witness");
