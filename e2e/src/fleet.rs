@@ -3,10 +3,11 @@
 mod builder;
 mod replicas;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ger_core::names::{ClusterName, TriggerKey};
+use ger_core::names::{ClusterName, ShardId, TriggerKey};
 use git_events_runner::rights::Reach;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
@@ -126,6 +127,16 @@ impl Fleet {
         let replicas = self.scene.replicas();
         let held = |it: &Replica| it.handle.shards().snapshot().mine.len();
         replicas.values().map(|it| (it.name.clone(), held(it))).collect()
+    }
+
+    /// Which replica holds each shard.
+    pub fn holders(&self) -> BTreeMap<ShardId, String> {
+        let replicas = self.scene.replicas();
+        let of = |it: &Replica| {
+            let mine = it.handle.shards().snapshot().mine;
+            mine.into_iter().map(|shard| (shard, it.name.clone())).collect::<Vec<_>>()
+        };
+        replicas.values().flat_map(of).collect()
     }
 
     /// What `look` finds within `limit`; else the story ends with what is to be seen.

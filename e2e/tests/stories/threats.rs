@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use e2e::objects::{ACTION, action, git_repo, guarded_git_repo, secret};
 use e2e::{Cluster, Fleet, Step, mins, secs, story, trigger};
 use ger_api::status::RunPhase;
-use ger_core::names::{Commit, TriggerKey};
+use ger_core::names::{Commit, ShardId, TriggerKey};
 use kube_sandbox::{Failure, FaultKind, Mishap, Requests};
 use serde_json::json;
 
@@ -220,37 +220,42 @@ fn e3_a_hub_that_is_slow_or_refuses_leases_doubles_nothing() {
     });
 }
 
-/// E4: the fleet grows and shrinks while triggers fire: nothing is lost, nothing doubled.
+/// E4: the fleet grows from three to ten and shrinks to one, and replicas are killed, while triggers fire: each
+/// commit runs once for each, and no more moves than the share of those who come or go, or little more.
 #[test]
 fn e4_a_fleet_that_scales_and_is_killed_loses_and_doubles_nothing() {
     story!(Virtual, async {
-        let fleet = Fleet::builder().replicas(3).shards(64).start().await;
+        let fleet = Fleet::builder().replicas(3).shards(SHARDS).start().await;
         let hub = fleet.hub();
         let repo = fleet.repo("app");
-        let first = repo.push();
+        let mut commits = vec![repo.push()];
         triggers(&hub, &repo, 12).await;
-        all_run(&hub, &first, (12, 30)).await;
-        let mut commits = vec![first];
+        all_run(&hub, &commits[0], (12, 30)).await;
         let mut names: Vec<String> = fleet.holdings().into_iter().map(|it| it.0).collect();
 
-        for _ in 0..4 {
-            names.push(fleet.start_replica());
-        }
-        fleet.settled().await;
-        commits.push(repo.push());
-        all_run(&hub, &commits[1], (12, 30)).await;
-        while names.len() > 1 {
-            fleet.stop(&names.remove(0)).await;
+        let (mut moved, mut shares, mut went) = (0, 0, 0);
+        for size in [10, 7, 4, 1] {
+            let (before, old) = (fleet.holders(), names.len());
+            names.extend((old..size).map(|_| fleet.start_replica()));
+            for name in names.drain(..names.len() - size) {
+                fleet.stop(&name).await;
+            }
             commits.push(repo.push());
+            fleet.settled().await;
+            moved += others(&before, &fleet.holders());
+            shares += usize::from(SHARDS) * old.abs_diff(size) / old.max(size);
+            went += old.abs_diff(size);
             all_run(&hub, commits.last().unwrap(), (12, 30)).await;
         }
+        // For each that comes or goes.
+        let little = went * usize::from(SHARDS) * 3 / 100;
+        assert!(moved <= shares + little, "{moved} moved, where {shares} are the shares");
 
-        // One is killed every 20 s or so, and another comes.
-        names.push(fleet.start_replica());
-        names.push(fleet.start_replica());
+        // One is killed every 20 s or so, and another comes; who it is follows no order.
+        names.extend([fleet.start_replica(), fleet.start_replica()]);
         fleet.settled().await;
-        for _ in 0..6 {
-            fleet.kill(&names.remove(0)).await;
+        for kill in [1, 0, 2, 2, 1, 0] {
+            fleet.kill(&names.remove(kill)).await;
             names.push(fleet.start_replica());
             commits.push(repo.push());
             fleet.pass(secs(20)).await;
@@ -269,6 +274,14 @@ fn e4_a_fleet_that_scales_and_is_killed_loses_and_doubles_nothing() {
             assert_eq!(triggers.len(), started.len(), "{commit} ran twice for somebody");
         }
     });
+}
+
+/// The share of each of ten is more than one or two.
+const SHARDS: u16 = 32;
+
+/// How many shards another holds.
+fn others(before: &BTreeMap<ShardId, String>, after: &BTreeMap<ShardId, String>) -> usize {
+    after.iter().filter(|(shard, who)| before.get(*shard) != Some(*who)).count()
 }
 
 /// E5: what is refused to one replica with one shard is refused to many with many.
